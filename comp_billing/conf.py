@@ -1,0 +1,37 @@
+"""Settings of comp_billing: the dict ``COMP_BILLING``, read live."""
+
+from __future__ import annotations
+
+from comp_users.settings_dict import Setting, SettingsDict
+
+NONE = type(None)
+
+
+class BillingSettings(SettingsDict):
+    """Keys of ``COMP_BILLING``. Without SECRET_KEY nothing is sent to Stripe."""
+
+    name = "COMP_BILLING"
+
+    SECRET_KEY = Setting("", "Stripe secret or restricted key; empty: a site without Stripe.")
+    WEBHOOK_SECRETS = Setting[list[str]](
+        [],
+        "Signing secrets of the webhook endpoint; several while one is rotated.",
+        types=(list, tuple),
+    )
+    API_BASE = Setting("https://api.stripe.com", "Where Stripe's API is; the stand-in's address.")
+    LIVEMODE = Setting(False, "Whether this database mirrors live mode.")
+    CURRENCY = Setting("usd", "ISO 4217 code of the site's one currency, lower case.")
+    PRICING = Setting("comp_billing.pricing.MicroUnitPricing", "Dotted path of the pricing policy.")
+    CLOCK = Setting(
+        "django.utils.timezone.now",
+        "Dotted path of the clock that dates usage; a test clock's or the stand-in's in tests.",
+    )
+    METER_PREFIX = Setting("comp", "Start of the meters' event names; one per installation.")
+    ITEMS_PER_SUBSCRIPTION = Setting(20, "Stripe's limit of items per subscription.")
+    WEBHOOK_TOLERANCE_SECONDS = Setting(300, "Largest age, and lead, of a webhook's signature.")
+    WEBHOOK_MAX_BYTES = Setting(1_048_576, "Largest webhook body that is read.")
+    TIMEOUT_SECONDS = Setting(30, "Longest wait for an answer of Stripe's.", types=(int, float))
+    STATEMENT_URL = Setting("", "Absolute address of the site, for links in e-mails.")
+
+
+conf = BillingSettings()

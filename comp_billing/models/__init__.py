@@ -1,0 +1,37 @@
+"""The local mirror of Stripe, the usage outbox, and the intents behind our own calls."""
+
+from comp_billing.models.base import StripeObject
+from comp_billing.models.catalog import Meter, Plan, Product
+from comp_billing.models.customer import Customer
+from comp_billing.models.event import Event, EventState
+from comp_billing.models.intent import Intent, IntentState
+from comp_billing.models.invoice import Charge, Invoice, InvoicePayment
+from comp_billing.models.subscription import (
+    LIVE_STATUSES,
+    USABLE_STATUSES,
+    Subscription,
+    SubscriptionItem,
+)
+from comp_billing.models.usage import Reservation, UsageRecord, UsageState
+
+__all__ = [
+    "LIVE_STATUSES",
+    "USABLE_STATUSES",
+    "Charge",
+    "Customer",
+    "Event",
+    "EventState",
+    "Intent",
+    "IntentState",
+    "Invoice",
+    "InvoicePayment",
+    "Meter",
+    "Plan",
+    "Product",
+    "Reservation",
+    "StripeObject",
+    "Subscription",
+    "SubscriptionItem",
+    "UsageRecord",
+    "UsageState",
+]

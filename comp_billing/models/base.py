@@ -1,0 +1,63 @@
+"""The abstract local row of a Stripe object (a proxy)."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from django.db import models
+
+
+class LiveManager(models.Manager[Any]):
+    """Objects that Stripe has told us about and that still exist there."""
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        return super().get_queryset().filter(as_of__isnull=False, deleted=False)
+
+
+class StripeObject(models.Model):
+    """One Stripe object as last received, guarded against older news.
+
+    ``data`` is the single truth for everything that has no column. A row whose ``as_of`` is null
+    is a placeholder: a parent that was named before it arrived. A row with ``deleted`` is a
+    tombstone: never removed, never resurrected. Written by ``comp_billing.mirror`` alone.
+    """
+
+    #: Value of the object's ``object`` field at Stripe, e.g. ``"customer"``.
+    kind: str
+    #: Start of the object's ids, e.g. ``"cus_"``; empty when ids may be chosen freely.
+    id_prefix: str = ""
+
+    stripe_id = models.CharField(primary_key=True, max_length=255)
+    data = models.JSONField(default=dict)
+    livemode = models.BooleanField(default=False)
+    api_version = models.CharField(max_length=40, default="")
+    # Unix seconds: when Stripe said it (an event's created, a response's Date). Null: placeholder.
+    as_of = models.BigIntegerField(null=True, db_index=True)
+    # Breaks ties within a second: 0 list, 1 created, 2 other events, 3 deleted.
+    rank = models.SmallIntegerField(default=0)
+    deleted = models.BooleanField(default=False)
+
+    # First, so that lists and reverse relations leave placeholders and tombstones out. Foreign
+    # keys are followed through all_objects, the base manager: they may point at either.
+    objects = LiveManager()
+    all_objects: models.Manager[Self] = models.Manager()
+
+    class Meta:
+        abstract = True
+        base_manager_name = "all_objects"
+
+    def __str__(self) -> str:
+        return self.stripe_id
+
+    @property
+    def is_placeholder(self) -> bool:
+        return self.as_of is None
+
+    @classmethod
+    def columns(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Typed columns of this kind, read from an object as received. Keys are attnames.
+
+        Reads through ``comp_billing.shapes`` so that older and newer API shapes work; a missing
+        value is None, never an error.
+        """
+        raise NotImplementedError

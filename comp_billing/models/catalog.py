@@ -1,0 +1,73 @@
+"""What is sold: products, their meters and their plans."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+
+from comp_billing import shapes
+from comp_billing.models.base import StripeObject
+from comp_users.models import Project
+
+
+class Product(StripeObject):
+    """A Stripe product: one per project."""
+
+    kind = "product"
+
+    project = models.OneToOneField(
+        Project, models.PROTECT, null=True, blank=True, related_name="product"
+    )
+    name = models.CharField(max_length=250, blank=True)
+    active = models.BooleanField(default=True)
+
+    @classmethod
+    def columns(cls, data: dict[str, Any]) -> dict[str, Any]:
+        return {"name": data.get("name") or "", "active": bool(data.get("active", True))}
+
+
+class Meter(StripeObject):
+    """A Stripe billing meter: one per project, shared by the project's successive plans."""
+
+    kind = "billing.meter"
+
+    project = models.OneToOneField(
+        Project, models.PROTECT, null=True, blank=True, related_name="meter"
+    )
+    event_name = models.CharField(max_length=100, blank=True)
+    status = models.CharField(max_length=20, blank=True)
+
+    @classmethod
+    def columns(cls, data: dict[str, Any]) -> dict[str, Any]:
+        return {"event_name": data.get("event_name") or "", "status": data.get("status") or ""}
+
+
+class Plan(StripeObject):
+    """A recurring Stripe price (Stripe's former word, and ours, is plan)."""
+
+    kind = "price"
+
+    product = models.ForeignKey(Product, models.PROTECT, null=True, related_name="plans")
+    meter = models.ForeignKey(Meter, models.PROTECT, null=True, related_name="plans")
+    usage_type = models.CharField(max_length=10, blank=True)  # metered | licensed
+    currency = models.CharField(max_length=3, blank=True)
+    # Minor units, with up to twelve decimal places, per unit of the meter or per seat.
+    amount_decimal = models.DecimalField(max_digits=30, decimal_places=12, null=True)
+    interval = models.CharField(max_length=10, blank=True)
+    interval_count = models.PositiveSmallIntegerField(null=True)
+    active = models.BooleanField(default=True)
+
+    @classmethod
+    def columns(cls, data: dict[str, Any]) -> dict[str, Any]:
+        recurring = data.get("recurring") or {}
+        return {
+            "product_id": shapes.ref(data.get("product")),
+            "meter_id": shapes.ref(recurring.get("meter")),
+            "usage_type": recurring.get("usage_type") or "",
+            "currency": data.get("currency") or "",
+            "amount_decimal": shapes.decimal(data.get("unit_amount_decimal")),
+            "interval": recurring.get("interval") or "",
+            "interval_count": recurring.get("interval_count"),
+            "active": bool(data.get("active", True)),
+        }

@@ -1,0 +1,101 @@
+"""What was billed and what was paid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+
+from comp_billing import shapes
+from comp_billing.models.base import StripeObject
+from comp_billing.models.customer import Customer
+from comp_billing.models.subscription import Subscription
+
+
+class Charge(StripeObject):
+    """A Stripe charge, read-only. Amounts are minor units of the currency."""
+
+    kind = "charge"
+
+    customer = models.ForeignKey(Customer, models.PROTECT, null=True, related_name="charges")
+    payment_intent = models.CharField(max_length=255, blank=True, db_index=True)
+    amount = models.BigIntegerField(null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    status = models.CharField(max_length=20, blank=True)
+
+    @classmethod
+    def columns(cls, data: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "customer_id": shapes.ref(data.get("customer")),
+            "payment_intent": shapes.ref(data.get("payment_intent")) or "",
+            "amount": data.get("amount"),
+            "currency": data.get("currency") or "",
+            "status": data.get("status") or "",
+        }
+
+
+class Invoice(StripeObject):
+    """A Stripe invoice. Amounts are minor units of the currency.
+
+    Below Stripe's minimum charge an invoice is paid without a charge (its amount moves to the
+    customer's balance), so ``charge`` may stay empty on a paid invoice.
+    """
+
+    kind = "invoice"
+    id_prefix = "in_"
+
+    customer = models.ForeignKey(Customer, models.PROTECT, null=True, related_name="invoices")
+    subscription = models.ForeignKey(
+        Subscription, models.PROTECT, null=True, related_name="invoices"
+    )
+    # Stripe links invoice and charge through payments only; filled from the default payment.
+    charge = models.OneToOneField(
+        Charge, models.PROTECT, null=True, blank=True, related_name="invoice"
+    )
+    status = models.CharField(max_length=20, blank=True, db_index=True)
+    number = models.CharField(max_length=100, blank=True)
+    currency = models.CharField(max_length=3, blank=True)
+    total = models.BigIntegerField(null=True)
+    amount_due = models.BigIntegerField(null=True)
+    amount_paid = models.BigIntegerField(null=True)
+    created = models.DateTimeField(null=True, db_index=True)
+
+    @classmethod
+    def columns(cls, data: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "customer_id": shapes.ref(data.get("customer")),
+            "subscription_id": shapes.invoice_subscription(data),
+            "status": data.get("status") or "",
+            "number": data.get("number") or "",
+            "currency": data.get("currency") or "",
+            "total": data.get("total"),
+            "amount_due": data.get("amount_due"),
+            "amount_paid": data.get("amount_paid"),
+            "created": shapes.moment(data.get("created")),
+        }
+
+
+class InvoicePayment(StripeObject):
+    """A payment towards an invoice: where Stripe now links invoices and payment intents."""
+
+    kind = "invoice_payment"
+    id_prefix = "inpay_"
+
+    invoice = models.ForeignKey(Invoice, models.PROTECT, null=True, related_name="payments")
+    charge = models.ForeignKey(Charge, models.PROTECT, null=True, related_name="payments")
+    payment_intent = models.CharField(max_length=255, blank=True, db_index=True)
+    status = models.CharField(max_length=20, blank=True)
+    is_default = models.BooleanField(default=False)
+    amount_paid = models.BigIntegerField(null=True)
+
+    @classmethod
+    def columns(cls, data: dict[str, Any]) -> dict[str, Any]:
+        payment = data.get("payment") or {}
+        return {
+            "invoice_id": shapes.ref(data.get("invoice")),
+            "charge_id": shapes.ref(payment.get("charge")),
+            "payment_intent": shapes.ref(payment.get("payment_intent")) or "",
+            "status": data.get("status") or "",
+            "is_default": bool(data.get("is_default")),
+            "amount_paid": data.get("amount_paid"),
+        }

@@ -1,0 +1,66 @@
+"""What a customer is subscribed to, item by item."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from comp_billing import shapes
+from comp_billing.models.base import StripeObject
+from comp_billing.models.catalog import Plan
+from comp_billing.models.customer import Customer
+
+# Subscription states in which usage will still be billed.
+LIVE_STATUSES = ("active", "trialing", "past_due", "incomplete", "unpaid", "paused")
+# Subscription states in which new runs are accepted.
+USABLE_STATUSES = ("active", "trialing")
+
+
+class Subscription(StripeObject):
+    """A Stripe subscription; its periods live on its items."""
+
+    kind = "subscription"
+    id_prefix = "sub_"
+
+    customer = models.ForeignKey(Customer, models.PROTECT, null=True, related_name="subscriptions")
+    plans = models.ManyToManyField(Plan, through="SubscriptionItem", related_name="subscriptions")
+    status = models.CharField(max_length=30, blank=True, db_index=True)
+
+    @classmethod
+    def columns(cls, data: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "customer_id": shapes.ref(data.get("customer")),
+            "status": data.get("status") or "",
+        }
+
+
+class SubscriptionItem(StripeObject):
+    """One plan within a subscription. A removed item stays, marked deleted: usage refers to it."""
+
+    kind = "subscription_item"
+    id_prefix = "si_"
+
+    subscription = models.ForeignKey(Subscription, models.PROTECT, null=True, related_name="items")
+    plan = models.ForeignKey(Plan, models.PROTECT, null=True, related_name="items")
+    current_period_start = models.DateTimeField(null=True)
+    current_period_end = models.DateTimeField(null=True)
+
+    class Meta(StripeObject.Meta):
+        indexes = [
+            models.Index(
+                fields=["subscription", "plan"],
+                condition=Q(deleted=False),
+                name="comp_billing_item_live",
+            )
+        ]
+
+    @classmethod
+    def columns(cls, data: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "subscription_id": shapes.ref(data.get("subscription")),
+            "plan_id": shapes.ref(data.get("price")) or shapes.ref(data.get("plan")),
+            "current_period_start": shapes.moment(data.get("current_period_start")),
+            "current_period_end": shapes.moment(data.get("current_period_end")),
+        }

@@ -1,0 +1,44 @@
+"""Settings of comp_core: the dict ``COMP_CORE``, read live."""
+
+from __future__ import annotations
+
+import sys
+
+from comp_users.settings_dict import Setting, SettingsDict
+
+
+class CoreSettings(SettingsDict):
+    """Keys of ``COMP_CORE``. Durations are seconds, sizes bytes."""
+
+    name = "COMP_CORE"
+
+    METER = Setting("comp_core.metering.NullMeter", "Dotted path of the meter that prices runs.")
+    CURRENCY = Setting("usd", "ISO 4217 code of the site's one currency, lower case.")
+    TASK_BACKEND = Setting("default", "Alias in TASKS of the backend that carries tickets.")
+    STORAGE = Setting("default", "Alias in STORAGES where outputs and uploads are kept.")
+    PYTHON = Setting(sys.executable, "Python interpreter that executes models.")
+    LEASE_SECONDS = Setting(60, "How long a run stays a silent worker's.", types=(int, float))
+    HEARTBEAT_SECONDS = Setting(2.0, "Pause between two heartbeats.", types=(int, float))
+    DEADLINE_SECONDS = Setting(3600, "Longest a model may run.", types=(int, float))
+    QUEUE_DEADLINE_SECONDS = Setting(
+        86_400, "Longest a run may wait before it is aborted.", types=(int, float)
+    )
+    CHECK_SECONDS = Setting(120, "Longest an input check may take.", types=(int, float))
+    TERMINATE_GRACE_SECONDS = Setting(
+        2.0, "Time between SIGTERM and SIGKILL of a model.", types=(int, float)
+    )
+    MAX_ATTEMPTS = Setting(2, "How often a run is started before it counts as lost.")
+    MAX_MEMORY_BYTES = Setting(
+        4 * 2**30,
+        "Resident memory at which a model is stopped; None: unbounded.",
+        types=(int, type(None)),
+    )
+    MAX_OUTPUT_BYTES = Setting(64 * 2**20, "Largest single output.")
+    MAX_RUN_OUTPUT_BYTES = Setting(256 * 2**20, "Largest sum of one run's outputs.")
+    MAX_UPLOAD_BYTES = Setting(20 * 2**20, "Largest uploaded input file.")
+    STDOUT_TAIL_BYTES = Setting(16_384, "How much of a model's last words is kept.")
+    WORKER_POLL_SECONDS = Setting(0.2, "Pause of an idle worker.", types=(int, float))
+    MAINTENANCE_SECONDS = Setting(2.0, "Pause between two maintenance rounds.", types=(int, float))
+
+
+conf = CoreSettings()

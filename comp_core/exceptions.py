@@ -1,0 +1,26 @@
+"""The error tree of comp_core: each docstring is the message and names the way out."""
+
+from __future__ import annotations
+
+
+class CompError(Exception):
+    """The request could not be carried out."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class RunRefused(CompError):
+    """This run cannot be started now."""
+
+
+class InputsNotValid(CompError):
+    """Only checked and valid inputs can be submitted: correct the errors and submit again."""
+
+
+class UnknownModel(CompError):
+    """No installed app declares a model of this name: see COMP_CORE in the settings."""
+
+
+class OutputRejected(CompError):
+    """The model returned something that cannot be stored as an output."""

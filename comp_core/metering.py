@@ -1,0 +1,106 @@
+"""The port through which runs meet money. comp_core never learns what stands behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import TYPE_CHECKING, Any
+
+from django.utils.module_loading import import_string
+
+from comp_core.conf import conf
+
+if TYPE_CHECKING:
+    from comp_core.models.run import Run
+
+SECONDS_PER_HOUR = Decimal(3600)
+# Costs are kept to the millionth of the currency unit. This is the one place that rounds them.
+COST_STEP = Decimal("0.000001")
+
+
+def cost_of(*, seconds: Decimal, server_cost: Decimal | None) -> Decimal:
+    """Currency units for a run time at an hourly rate, rounded half-even to the millionth."""
+    if not server_cost:
+        return Decimal(0).quantize(COST_STEP)
+    return (seconds * server_cost / SECONDS_PER_HOUR).quantize(COST_STEP, ROUND_HALF_EVEN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quote:
+    """What a run will cost before it is submitted. Amounts are in currency units."""
+
+    expected: Decimal
+    worst_case: Decimal
+    currency: str
+    server_cost: Decimal | None
+    expected_seconds: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What a finished run cost and where that stands with whoever bills it.
+
+    ``quantity`` is in the meter's units; ``state`` is a word for the user, ``""`` without billing.
+    """
+
+    seconds: Decimal
+    server_cost: Decimal | None
+    cost: Decimal
+    currency: str
+    quantity: int | None = None
+    state: str = ""
+    reference: str = ""
+
+
+class BaseMeter:
+    """Prices, permits and records runs. Subclass it and name it in ``COMP_CORE["METER"]``."""
+
+    @property
+    def currency(self) -> str:
+        """ISO 4217 code, lower case, of the site's one currency."""
+        return conf.CURRENCY
+
+    def quote(self, run: Run) -> Quote:
+        """What a run (possibly unsaved, with its terms set) will cost. No side effects."""
+        expected = Decimal(run.project.exp_task_time)
+        return Quote(
+            expected=self.cost(run, expected),
+            worst_case=self.cost(run, Decimal(run.timeout_seconds)),
+            currency=run.currency,
+            server_cost=run.server_cost,
+            expected_seconds=expected,
+        )
+
+    def cost(self, run: Run, seconds: Decimal) -> Decimal:
+        """Currency units for a run time under the run's frozen terms."""
+        return cost_of(seconds=seconds, server_cost=run.server_cost)
+
+    def authorize(self, run: Run) -> None:
+        """Called inside the transaction of submit, the run saved. Refuse with RunRefused."""
+
+    def record(self, run: Run) -> None:
+        """Called inside the transaction that makes a run succeeded; its cost is set."""
+
+    def release(self, run: Run) -> None:
+        """Called inside the transaction of every other terminal transition."""
+
+    def receipt(self, run: Run) -> Receipt | None:
+        """What a succeeded run cost; None for any other."""
+        if run.run_cost is None or run.run_time is None or run.status != "succeeded":
+            return None
+        return Receipt(
+            seconds=run.run_time,
+            server_cost=run.server_cost,
+            cost=run.run_cost,
+            currency=run.currency,
+        )
+
+
+class NullMeter(BaseMeter):
+    """A free site: costs are computed and shown, nobody is billed."""
+
+
+def get_meter() -> BaseMeter:
+    """A meter of the class that ``COMP_CORE["METER"]`` names; read live."""
+    meter: Any = import_string(conf.METER)
+    return meter()  # type: ignore[no-any-return]  # the system check holds the class to BaseMeter

@@ -1,0 +1,1 @@
+"""What a model returns. Standard library only: models import this without Django."""

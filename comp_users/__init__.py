@@ -1,0 +1,1 @@
+"""People and projects: who may run what, and on whose account."""

@@ -1,0 +1,11 @@
+"""Every page of the library, as a host site would mount it."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("accounts/", include("comp_users.urls")),
+    path("billing/", include("comp_billing.urls")),
+    path("models/", include("comp_core.urls")),
+]
