@@ -19,7 +19,7 @@ def database_url() -> str:
     """
     if URL_VARIABLE not in os.environ:
         # The server drops root and needs a directory that others may enter: not the home.
-        directory = tempfile.TemporaryDirectory(prefix="comp-postgres-", dir="/tmp")  # noqa: S108
+        directory = tempfile.TemporaryDirectory(prefix="comp-postgres-", dir="/tmp")
         server = get_server(Path(directory.name) / "data", cleanup_mode="delete")
         atexit.register(directory.cleanup)
         atexit.register(server.cleanup)

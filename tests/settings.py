@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import django
 import dj_database_url
+import django
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 SECRET_KEY = "tests-only-tests-only-tests-only-tests-only-50-characters"

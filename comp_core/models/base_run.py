@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.core.checks import CheckMessage
-
 from comp_core.models.run import Run
 
 if TYPE_CHECKING:
-    from comp_core.models.base_inputs import CoreInputs
+    pass
 
 
 class CoreRun(Run):
