@@ -1,0 +1,110 @@
+"""The rules that keep the three apps apart, read off the source itself."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+# Left to right: an app imports only those before it.
+APPS = ("comp_users", "comp_core", "comp_billing")
+
+
+def imported_by(source: str, package: str = "") -> set[str]:
+    """Absolute names of all modules that a source imports, inside functions and strings of
+    ``importlib.import_module`` included; relative imports resolved against the package."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1]
+            prefix = ".".join(base) if node.level else ""
+            module = ".".join(part for part in (prefix, node.module or "") if part)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and _is_import_call(node) and node.args:
+            names.update(_text(node.args[0]))
+    return names
+
+
+def _is_import_call(node: ast.Call) -> bool:
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    return name in {"import_module", "__import__", "import_string"}
+
+
+def _text(node: ast.expr) -> list[str]:
+    return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
+
+
+def modules_of(app: str) -> Iterator[Path]:
+    return (ROOT / app).rglob("*.py")
+
+
+def imports_of(path: Path) -> set[str]:
+    package = ".".join(path.relative_to(ROOT).with_suffix("").parts[:-1])
+    return imported_by(path.read_text(encoding="utf-8"), package)
+
+
+def offending(app: str, forbidden: tuple[str, ...]) -> list[str]:
+    return sorted(
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules_of(app)
+        for name in imports_of(path)
+        if name.split(".")[0] in forbidden
+    )
+
+
+@pytest.mark.parametrize("position", range(len(APPS)), ids=APPS)
+def test_an_app_imports_only_the_apps_to_its_left(position: int) -> None:
+    """comp_users <- comp_core <- comp_billing <- the site."""
+    forbidden = (*APPS[position + 1 :], "example_project", "example_site", "tests")
+    assert offending(APPS[position], forbidden) == []
+
+
+def test_core_and_users_never_name_billing() -> None:
+    """The port is all that comp_core knows of money: not even a dotted path points at billing."""
+    naming = [
+        str(path.relative_to(ROOT))
+        for app in APPS[:2]
+        for path in modules_of(app)
+        if "comp_billing" in path.read_text(encoding="utf-8")
+    ]
+    assert naming == []
+
+
+def test_one_module_imports_stripe() -> None:
+    """Only stripe_api, and the stand-in, know the SDK."""
+    importing = {
+        path.relative_to(ROOT).as_posix()
+        for app in APPS
+        for path in modules_of(app)
+        if any(name.split(".")[0] == "stripe" for name in imports_of(path))
+        and "testing" not in path.parts
+    }
+    assert importing == {"comp_billing/stripe_api.py"}
+
+
+@pytest.mark.parametrize("path", ["comp_core/child.py"])
+def test_the_child_needs_the_standard_library_only(path: str) -> None:
+    """A model's own interpreter may have neither Django nor this library."""
+    third_party = ("django", "psutil", "model_utils", "stripe", *APPS)
+    assert [n for n in imports_of(ROOT / path) if n.split(".")[0] in third_party] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("def f():\n    import comp_billing.usage\n", {"comp_billing.usage"}),
+        ("def f():\n    from comp_billing import usage\n", {"comp_billing.usage"}),
+        ("from . import usage\n", {"comp_billing.usage"}),
+        ("from ..comp_billing import usage\n", {"comp_billing.usage"}),
+        ("import importlib\nimportlib.import_module('stripe')\n", {"importlib", "stripe"}),
+    ],
+)
+def test_the_rule_sees_every_way_of_importing(source: str, expected: set[str]) -> None:
+    """Inside functions, relative, and by name."""
+    package = "comp_billing.sub" if ".." in source else "comp_billing"
+    assert imported_by(source, package) == expected
