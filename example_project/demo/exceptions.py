@@ -1,0 +1,19 @@
+"""What can go wrong in the demonstration, in words for the person who started it."""
+
+
+class DemoError(Exception):
+    """The demonstration cannot go on."""
+
+
+class PortTaken(DemoError):
+    """The site's port is in use."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"Port {port} is taken by another program. Stop that program, or choose another "
+            f"port: --port {port + 1}"
+        )
+
+
+class FiguresDisagree(DemoError):
+    """Two places that should hold the same amount do not: see the lines marked above."""

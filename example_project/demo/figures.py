@@ -1,0 +1,138 @@
+"""The figures of the story, each read from the place that is responsible for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from comp_billing import money
+from comp_billing.models import Customer, Invoice, Meter, Plan, UsageRecord
+from comp_core.metering import get_meter
+from comp_core.models import Run
+from comp_users.models import Profile
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFigures:
+    """One run: what the user was told, and what is on its way to Stripe."""
+
+    title: str
+    seconds: Decimal
+    cost: Decimal
+    quantity: int
+    unit: Decimal
+    state: str
+
+    @property
+    def agrees(self) -> bool:
+        """The receipt equals the usage record times the unit, exactly."""
+        return self.cost == self.quantity * self.unit and self.state == "accepted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineFigures:
+    """One project's usage in one billing period, from the runs up to the invoice line.
+
+    Quantities are meter units, amounts minor units of the currency.
+    """
+
+    project: str
+    period_end: datetime
+    receipts: Decimal
+    recorded: int
+    metered: int
+    billed_quantity: int
+    exact_amount: Decimal
+    billed_amount: int
+    invoice: str
+    invoice_status: str
+
+    @property
+    def residue(self) -> Decimal:
+        """What one rounding on the line added (or, negative, dropped)."""
+        return self.billed_amount - self.exact_amount
+
+    @property
+    def agrees(self) -> bool:
+        rounded = int(self.exact_amount.quantize(Decimal(1), ROUND_HALF_UP))
+        return (
+            self.recorded == self.metered == self.billed_quantity
+            and self.billed_amount == rounded
+            and self.invoice_status == "paid"
+        )
+
+
+def unit_of(currency: str, plan: Plan) -> Decimal:
+    """Currency units per unit of the plan's meter."""
+    assert plan.amount_decimal is not None  # noqa: S101  # a metered plan of ours has one
+    return plan.amount_decimal.scaleb(-money.exponent(currency))
+
+
+def run_figures(profile: Profile) -> list[RunFigures]:
+    """Every succeeded run of a profile, oldest first."""
+    meter = get_meter()
+    runs = Run.objects.filter(owner=profile, status="succeeded").order_by("created")
+    rows = []
+    for run in runs.select_related("usage_record__subscription_item__plan", "project"):
+        record = run.usage_record
+        receipt = meter.receipt(run)
+        assert receipt is not None and record.subscription_item.plan is not None  # noqa: S101, PT018
+        rows.append(
+            RunFigures(
+                title=run.title or run.project.name,
+                seconds=receipt.seconds,
+                cost=receipt.cost,
+                quantity=record.quantity,
+                unit=unit_of(run.currency, record.subscription_item.plan),
+                state=record.state,
+            )
+        )
+    return rows
+
+
+def line_figures(profile: Profile, ledger: dict[str, dict[str, int]]) -> list[LineFigures]:
+    """Every metered invoice line of a profile that billed something, oldest first."""
+    customer = Customer.objects.get(user=profile.user)
+    rows = []
+    for invoice in Invoice.objects.filter(customer=customer).order_by("created"):
+        for line in invoice.data["lines"]["data"]:
+            if line["amount"] or Decimal(line.get("quantity_decimal") or 0):
+                rows.append(_line(customer, invoice, line, ledger))
+    return rows
+
+
+def _line(
+    customer: Customer, invoice: Invoice, line: dict[str, Any], ledger: dict[str, dict[str, int]]
+) -> LineFigures:
+    plan = Plan.objects.get(pk=line["pricing"]["price_details"]["price"])
+    meter = Meter.objects.get(pk=plan.meter_id)
+    start, end = (datetime.fromtimestamp(line["period"][k], tz=invoice.created.tzinfo)
+                  for k in ("start", "end"))
+    records = list(
+        UsageRecord.objects.filter(
+            meter=meter,
+            stripe_customer_id=customer.pk,
+            timestamp__gte=start,
+            timestamp__lt=end,
+        ).select_related("run")
+    )
+    recorded = sum(record.quantity for record in records)
+    assert plan.amount_decimal is not None and meter.project is not None  # noqa: S101, PT018
+    return LineFigures(
+        project=meter.project.name,
+        period_end=end,
+        receipts=sum((record.run.run_cost or Decimal(0) for record in records), Decimal(0)),
+        recorded=recorded,
+        metered=sum(
+            amount
+            for identifier, amount in ledger.get(meter.event_name, {}).items()
+            if identifier in {str(record.identifier) for record in records}
+        ),
+        billed_quantity=int(Decimal(line.get("quantity_decimal") or line["quantity"])),
+        exact_amount=recorded * plan.amount_decimal,
+        billed_amount=line["amount"],
+        invoice=invoice.number or invoice.pk,
+        invoice_status=invoice.status,
+    )

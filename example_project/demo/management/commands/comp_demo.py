@@ -1,0 +1,132 @@
+"""``comp_demo``: the library's main job, from an empty machine to a paid invoice."""
+
+from __future__ import annotations
+
+import os
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import BaseCommand, CommandError, call_command
+from rich.console import Console
+
+from comp_billing.testing import StandInControl
+from comp_core.metering import get_meter
+from demo.exceptions import DemoError, FiguresDisagree
+from demo.figures import line_figures, run_figures
+from demo.processes import HOST, Processes, free_port, require_free, terminated_as_interrupt
+from demo.report import Report, as_json
+from demo.story import ADMIN, USER, Story
+
+DEFAULT_PORT = 8000
+SECRET_KEY = "sk_test_demo"  # noqa: S105  # the stand-in takes any test key
+
+
+class Command(BaseCommand):
+    """Migrates, starts the site beside a stand-in for Stripe, tells the story, and serves."""
+
+    help = "Show the whole of it: sign-up, runs, usage, invoice. Payments are simulated."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--no-serve", action="store_true", help="End after the story.")
+        parser.add_argument("--csv", type=Path, metavar="FILE", help="Describe this file.")
+        parser.add_argument(
+            "--port", type=int, help=f"Port of the site (default: {DEFAULT_PORT} when serving)."
+        )
+        parser.add_argument("--json", action="store_true", help="Print the figures as JSON too.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        console = Console(file=self.stdout._out)  # type: ignore[attr-defined]  # rich writes itself
+        try:
+            with terminated_as_interrupt():
+                self._demonstrate(console, options)
+        except DemoError as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            console.print("Stopped.")
+
+    def _demonstrate(self, console: Console, options: dict[str, Any]) -> None:
+        csv = options["csv"]
+        if csv is not None and not csv.is_file():
+            raise DemoError(f"There is no file {csv}.")
+        port = options["port"] or (free_port() if options["no_serve"] else DEFAULT_PORT)
+        require_free(port)
+        site_url = f"http://{HOST}:{port}"
+        folder = Path(settings.DEMO_DIR)
+        report = Report(console)
+        report.step(f"Preparing the database in {folder}")
+        self._prepare()
+        with Processes(folder) as processes:
+            report.step("Starting the stand-in for Stripe, the web server and the worker")
+            control = start_site(processes, site_url)
+            story = Story(site_url=site_url, control=control, processes=processes, teller=report)
+            self._tell(story, report, csv, as_json_too=options["json"])
+            if not options["no_serve"]:
+                self._serve(console, processes, site_url)
+
+    def _prepare(self) -> None:
+        call_command("migrate", verbosity=0, interactive=False)
+        users = get_user_model()._default_manager
+        if not users.filter(username=ADMIN.username).exists():
+            users.create_superuser(  # type: ignore[attr-defined]  # the user model is our own
+                ADMIN.username, ADMIN.email, ADMIN.password
+            )
+
+    def _tell(self, story: Story, report: Report, csv: Path | None, *, as_json_too: bool) -> None:
+        story.sign_up()
+        story.wait_for_billing_account()
+        story.add_card()
+        story.run_models(csv)
+        story.wait_for_usage()
+        story.bill_the_month()
+        runs = run_figures(story.profile)
+        lines = line_figures(story.profile, story.control.ledger_by_meter())
+        report.figures(runs, lines, get_meter().currency)
+        if as_json_too:
+            self.stdout.write(as_json(runs, lines))
+        if not (runs and lines and all(row.agrees for row in [*runs, *lines])):
+            raise FiguresDisagree
+
+    def _serve(self, console: Console, processes: Processes, site_url: str) -> None:
+        console.print(f"\nThe site: [bold]{site_url}/[/]  (Ctrl+C ends it)", highlight=False)
+        console.print(f"  user   {USER.username} / {USER.password}", highlight=False)
+        console.print(f"  admin  {ADMIN.username} / {ADMIN.password}", highlight=False)
+        while True:
+            processes.check()
+            time.sleep(1)
+
+
+def start_site(processes: Processes, site_url: str) -> StandInControl:
+    """Start stand-in, web server and worker, the catalogue set up in between."""
+    stripe_port = free_port()
+    stripe_url = f"http://{HOST}:{stripe_port}"
+    secret_file = processes.folder / "webhook_secret"
+    processes.environment |= {
+        "DEBUG": "1",
+        "COMP_DEMO_DIR": str(processes.folder),
+        "COMP_CLOCK": "comp_billing.testing.clock.now",
+        "STRIPE_SECRET_KEY": SECRET_KEY,
+        "STRIPE_API_BASE": stripe_url,
+        "SITE_URL": site_url,
+        "PYTHONUNBUFFERED": "1",
+    }
+    state = str(processes.folder / "stripe.sqlite3")
+    processes.start(
+        "stand-in", "-m", "comp_billing.testing.standin", "--port", str(stripe_port),
+        "--state", state,
+    )  # fmt: skip
+    processes.wait_for(f"{stripe_url}/_standin/clock")
+    processes.manage(
+        "comp_setup_stripe", "--webhook-url", f"{site_url}/billing/webhook/",
+        "--write-secret", str(secret_file),
+    )  # fmt: skip
+    processes.environment["STRIPE_WEBHOOK_SECRETS"] = secret_file.read_text().strip()
+    host, port = site_url.removeprefix("http://").split(":")
+    manage = os.fspath(Path(__file__).resolve().parents[3] / "manage.py")
+    processes.start("web server", manage, "runserver", "--noreload", f"{host}:{port}")
+    processes.start("worker", manage, "comp_worker")
+    processes.wait_for(f"{site_url}/models/")
+    return StandInControl(stripe_url)

@@ -1,0 +1,66 @@
+"""A visitor of the site: a browser without JavaScript, driven by the demonstration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mechanicalsoup
+
+from demo.exceptions import DemoError
+
+
+class Visitor:
+    """Follows links and fills in forms over HTTP, as a person would."""
+
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url
+        self._browser = mechanicalsoup.StatefulBrowser(raise_on_404=True)
+
+    @property
+    def url(self) -> str:
+        """Where the visitor is now."""
+        return str(self._browser.url)
+
+    @property
+    def text(self) -> str:
+        """The words of the page, without its markup."""
+        return " ".join(self._browser.page.get_text(" ").split())
+
+    def visit(self, path: str) -> None:
+        response = self._browser.open(self.base_url + path)
+        if response.status_code >= 400:
+            raise DemoError(f"{path} answered {response.status_code}.")
+
+    def submit(
+        self,
+        form: str,
+        values: dict[str, Any] | None = None,
+        *,
+        files: dict[str, Path] | None = None,
+        button: str | None = None,
+    ) -> None:
+        """Fill in the form that a CSS selector names and send it. A redirect is followed.
+
+        Raises DemoError with the page's complaints when the answer is an error.
+        """
+        selected = self._browser.select_form(form)
+        for name, value in (values or {}).items():
+            selected.set(name, value)
+        opened = {name: path.open("rb") for name, path in (files or {}).items()}
+        for name, file in opened.items():
+            selected.set(name, file)
+        try:
+            if button:
+                selected.choose_submit(self._browser.page.select_one(button))
+            response = self._browser.submit_selected(update_state=True)
+        finally:
+            for file in opened.values():
+                file.close()
+        if response.status_code >= 400:
+            raise DemoError(f"{self.url} answered {response.status_code}: {self.text[:500]}")
+
+    def complaints(self) -> list[str]:
+        """The error messages that the page shows."""
+        found = self._browser.page.select(".errorlist li, .error-summary li")
+        return list(dict.fromkeys(" ".join(item.get_text(" ").split()) for item in found))
