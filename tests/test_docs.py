@@ -1,0 +1,44 @@
+"""The documentation says what the code does: generated pages are current, examples run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.reference_pages import FOLDER, PAGES
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+EXAMPLE = re.compile(r"<!-- test -->\n```python\n(.*?)^```", re.M | re.S)
+LINK = re.compile(r"\]\(([^)#:]+)\)")
+
+
+def examples() -> list[tuple[str, str]]:
+    return [
+        (page.relative_to(ROOT).as_posix(), code)
+        for page in sorted(DOCS.rglob("*.md"))
+        for code in EXAMPLE.findall(page.read_text(encoding="utf-8"))
+    ]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_reference_pages_are_current(name: str) -> None:
+    """Rewrite them with ``python -m tests.reference_pages``."""
+    assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name]()
+
+
+@pytest.mark.parametrize(("page", "code"), examples(), ids=[page for page, _ in examples()])
+def test_examples_run(page: str, code: str) -> None:
+    """Blocks marked ``<!-- test -->`` are executed as they stand."""
+    exec(compile(code, page, "exec"), {})  # noqa: S102  # our own documentation
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))], ids=lambda p: p.name
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Relative links between pages point at files that exist."""
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
