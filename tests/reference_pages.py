@@ -23,9 +23,7 @@ def settings_page() -> str:
         "`manage.py check` names unknown keys and wrong types.",
     ]
     for conf in (users, core, billing):
-        rows = [
-            f"| `{s.key}` | {_default(s.key, s.default)} | {s.doc} |" for s in conf.declared()
-        ]
+        rows = [f"| `{s.key}` | {_default(s.key, s.default)} | {s.doc} |" for s in conf.declared()]
         table = "\n".join(["| key | default | meaning |", "|---|---|---|", *rows])
         parts += [f"## `{conf.name}`", table]
     return "\n\n".join(parts) + "\n"

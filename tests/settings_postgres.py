@@ -4,4 +4,4 @@ import os
 
 os.environ["COMP_TEST_DB"] = "postgres"
 
-from tests.settings import *  # noqa: E402, F403
+from tests.settings import *  # noqa: F403

@@ -108,8 +108,10 @@ def _line(
 ) -> LineFigures:
     plan = Plan.objects.get(pk=line["pricing"]["price_details"]["price"])
     meter = Meter.objects.get(pk=plan.meter_id)
-    start, end = (datetime.fromtimestamp(line["period"][k], tz=invoice.created.tzinfo)
-                  for k in ("start", "end"))
+    start, end = (
+        datetime.fromtimestamp(line["period"][k], tz=invoice.created.tzinfo)
+        for k in ("start", "end")
+    )
     records = list(
         UsageRecord.objects.filter(
             meter=meter,

@@ -30,8 +30,12 @@ class Report:
         it can show."""
         if self._progress is None:
             self._progress = Progress(
-                TextColumn("  "), BarColumn(40), TextColumn("{task.percentage:>3.0f}%"),
-                TextColumn("{task.description}"), TimeElapsedColumn(), console=self.console,
+                TextColumn("  "),
+                BarColumn(40),
+                TextColumn("{task.percentage:>3.0f}%"),
+                TextColumn("{task.description}"),
+                TimeElapsedColumn(),
+                console=self.console,
             )
             self._progress.add_task(text, total=1.0)
             self._progress.start()
@@ -64,12 +68,21 @@ def _mark(agrees: bool) -> str:
 
 def _runs_table(runs: list[RunFigures], currency: str) -> Table:
     table = _table(
-        "Runs and their receipts", "Run", "Seconds", f"Cost ({currency.upper()})", "Units",
-        "Usage record", "",
+        "Runs and their receipts",
+        "Run",
+        "Seconds",
+        f"Cost ({currency.upper()})",
+        "Units",
+        "Usage record",
+        "",
     )
     for run in runs:
         table.add_row(
-            run.title, f"{run.seconds:.3f}", f"{run.cost:.6f}", str(run.quantity), run.state,
+            run.title,
+            f"{run.seconds:.3f}",
+            f"{run.cost:.6f}",
+            str(run.quantity),
+            run.state,
             _mark(run.agrees),
         )
     return table
@@ -77,8 +90,16 @@ def _runs_table(runs: list[RunFigures], currency: str) -> Table:
 
 def _lines_table(lines: list[LineFigures], currency: str) -> Table:
     table = _table(
-        "Usage, meter and invoice", "Project", "Receipts", "Usage records", "Meter total",
-        "Invoice line", "Residue", "Invoice", "Status", "",
+        "Usage, meter and invoice",
+        "Project",
+        "Receipts",
+        "Usage records",
+        "Meter total",
+        "Invoice line",
+        "Residue",
+        "Invoice",
+        "Status",
+        "",
     )
     for line in lines:
         table.add_row(

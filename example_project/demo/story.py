@@ -91,10 +91,12 @@ class Story:
         self.teller.step("Waiting for the customer and the subscription at Stripe")
         public = Project.objects.public().count()
         self._until(
-            lambda: SubscriptionItem.objects.filter(
-                subscription__customer__user=self.profile.user
-            ).count()
-            >= public,
+            lambda: (
+                SubscriptionItem.objects.filter(
+                    subscription__customer__user=self.profile.user
+                ).count()
+                >= public
+            ),
             "the billing account",
         )
 

@@ -38,9 +38,7 @@ print(run.status, run.upstream_version, len(run.outputs), run.run_cost > 0)
 
 
 @pytest.fixture(scope="module")
-def project(
-    clean_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def project(clean_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tutorial's site: every file written, every command up to the worker run."""
     folder = tmp_path_factory.mktemp("tutorial")
     before, after = _commands()
@@ -82,7 +80,7 @@ def _shell(line: str, folder: Path, environment: dict[str, str]) -> str:
 def _python(code: str, folder: Path, environment: dict[str, str]) -> str:
     (folder / "visit.py").write_text(code)
     settings = "from django.conf import settings; settings.ALLOWED_HOSTS = ['testserver']"
-    line = f'python manage.py shell -c "{settings}; exec(open(\'visit.py\').read())"'
+    line = f"python manage.py shell -c \"{settings}; exec(open('visit.py').read())\""
     return _shell(line, folder, environment).strip().splitlines()[-1]
 
 
@@ -103,7 +101,5 @@ def test_a_fresh_modelling_project_needs_no_further_migration(
     project: Path, clean_environment: dict[str, str]
 ) -> None:
     """``makemigrations --check`` in the reader's own project, right after the tutorial."""
-    output = _shell(
-        "python manage.py makemigrations --check --dry-run", project, clean_environment
-    )
+    output = _shell("python manage.py makemigrations --check --dry-run", project, clean_environment)
     assert output == "No changes detected\n"

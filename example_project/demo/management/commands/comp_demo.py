@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from argparse import ArgumentParser
 from pathlib import Path
@@ -13,16 +12,15 @@ from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError, call_command
 from rich.console import Console
 
-from comp_billing.testing import StandInControl
 from comp_core.metering import get_meter
 from demo.exceptions import DemoError, FiguresDisagree
 from demo.figures import line_figures, run_figures
 from demo.processes import HOST, Processes, free_port, require_free, terminated_as_interrupt
 from demo.report import Report, as_json
+from demo.site import start_site
 from demo.story import ADMIN, USER, Story
 
 DEFAULT_PORT = 8000
-SECRET_KEY = "sk_test_demo"  # noqa: S105  # the stand-in takes any test key
 
 
 class Command(BaseCommand):
@@ -97,36 +95,3 @@ class Command(BaseCommand):
         while True:
             processes.check()
             time.sleep(1)
-
-
-def start_site(processes: Processes, site_url: str) -> StandInControl:
-    """Start stand-in, web server and worker, the catalogue set up in between."""
-    stripe_port = free_port()
-    stripe_url = f"http://{HOST}:{stripe_port}"
-    secret_file = processes.folder / "webhook_secret"
-    processes.environment |= {
-        "DEBUG": "1",
-        "COMP_DEMO_DIR": str(processes.folder),
-        "COMP_CLOCK": "comp_billing.testing.clock.now",
-        "STRIPE_SECRET_KEY": SECRET_KEY,
-        "STRIPE_API_BASE": stripe_url,
-        "SITE_URL": site_url,
-        "PYTHONUNBUFFERED": "1",
-    }
-    state = str(processes.folder / "stripe.sqlite3")
-    processes.start(
-        "stand-in", "-m", "comp_billing.testing.standin", "--port", str(stripe_port),
-        "--state", state,
-    )  # fmt: skip
-    processes.wait_for(f"{stripe_url}/_standin/clock")
-    processes.manage(
-        "comp_setup_stripe", "--webhook-url", f"{site_url}/billing/webhook/",
-        "--write-secret", str(secret_file),
-    )  # fmt: skip
-    processes.environment["STRIPE_WEBHOOK_SECRETS"] = secret_file.read_text().strip()
-    host, port = site_url.removeprefix("http://").split(":")
-    manage = os.fspath(Path(__file__).resolve().parents[3] / "manage.py")
-    processes.start("web server", manage, "runserver", "--noreload", f"{host}:{port}")
-    processes.start("worker", manage, "comp_worker")
-    processes.wait_for(f"{site_url}/models/")
-    return StandInControl(stripe_url)
