@@ -1,0 +1,166 @@
+"""Subscription items: one price of a subscription, with its own period."""
+
+from typing import TYPE_CHECKING, Any
+
+from comp_billing.testing.standin import ids, invoices, subscriptions
+from comp_billing.testing.standin.catalog import plan_of
+from comp_billing.testing.standin.errors import ApiError
+from comp_billing.testing.standin.expansion import public
+from comp_billing.testing.standin.fields import merged, stub
+from comp_billing.testing.standin.listing import slice_of
+from comp_billing.testing.standin.periods import period_end
+from comp_billing.testing.standin.request import Request
+from comp_billing.testing.standin.shapes import shape
+
+if TYPE_CHECKING:
+    from comp_billing.testing.standin.world import StandIn
+
+Json = dict[str, Any]
+
+
+def of(world: "StandIn", subscription: Json) -> list[Json]:
+    """The items of a subscription, oldest first."""
+    return world.store.where("subscription_item", subscription=subscription["id"])
+
+
+def metered(item: Json) -> bool:
+    """Whether usage is billed after the period, instead of a quantity before it."""
+    return bool(item["price"]["recurring"]["usage_type"] == "metered")
+
+
+def price_for(world: "StandIn", spec: Json, *, param: str = "items[0][price]") -> Json:
+    """The active recurring price that an item's parameters name, by `price` or `plan`."""
+    id = spec.get("price") or spec.get("plan")
+    if not id:
+        raise ApiError("Missing required param: price.", code="parameter_missing", param=param)
+    price = world.need("price", id, param=param)
+    if not price["recurring"]:
+        raise ApiError("The price specified is of type `one_time`.", param=param)
+    if not price["active"]:
+        raise ApiError("The price specified is inactive.", param=param)
+    return price
+
+
+def _quantity(price: Json, spec: Json) -> int | None:
+    if price["recurring"]["usage_type"] != "metered":
+        return int(spec.get("quantity", 1))
+    if "quantity" in spec:
+        raise ApiError("You cannot set a quantity on a metered plan.", param="quantity")
+    return None
+
+
+def check_fit(world: "StandIn", subscription: Json, price: Json, *, but: str = "") -> None:
+    """Raises if the subscription cannot have this price beside what it has."""
+    others = [item for item in of(world, subscription) if item["id"] != but]
+    if any(item["price"]["id"] == price["id"] for item in others):
+        text = f"Cannot add multiple subscription items with the same plan: {price['id']}"
+        raise ApiError(text, param="price")
+    if price["currency"] != subscription["currency"]:
+        raise ApiError("All prices of a subscription must have the same currency.", param="price")
+    limit = world.settings["item_limit"]
+    if len(others) >= limit:
+        raise ApiError(f"A subscription can have at most {limit} items.", param="items")
+
+
+def build(world: "StandIn", subscription: Json, spec: Json, *, start: int, end: int = 0) -> Json:
+    """A new item, kept; its period ends with the cycle of the anchor, or at `end`."""
+    price = price_for(world, spec)
+    check_fit(world, subscription, price)
+    recurring = price["recurring"]
+    turn = end or period_end(
+        subscription["billing_cycle_anchor"], recurring["interval"], recurring["interval_count"],
+        max(start, world.now()),
+    )  # fmt: skip
+    made = shape(
+        "subscription_item",
+        id=ids.new_id("subscription_item"),
+        created=world.now(),
+        current_period_start=start,
+        current_period_end=turn,
+        metadata=spec.get("metadata") or {},
+        plan=plan_of(price),
+        price=public(price),
+        quantity=_quantity(price, spec),
+        subscription=subscription["id"],
+        tax_rates=[],
+    )
+    # the prices that were in force during the period, each from its moment
+    made["_segments"] = [{"from": start, "price": price}]
+    world.clock.schedule(turn, "renew", subscription["id"])
+    return world.add(made)
+
+
+def apply_change(world: "StandIn", subscription: Json, item: Json, spec: Json) -> Json:
+    """An item's price, quantity or metadata changed; usage keeps the price it was reported at."""
+    fields = merged(item, spec, ["metadata"])
+    if spec.get("price") or spec.get("plan"):
+        price = price_for(world, spec)
+        check_fit(world, subscription, price, but=item["id"])
+        if price["id"] != item["price"]["id"]:
+            segment = {"from": world.now(), "price": price}
+            fields |= {"price": public(price), "plan": plan_of(price)}
+            fields["quantity"] = _quantity(price, spec)
+            fields["_segments"] = [*item["_segments"], segment]
+    elif "quantity" in spec:
+        fields["quantity"] = _quantity(item["price"], spec)
+    return world.change(item, **fields)
+
+
+def drop(world: "StandIn", subscription: Json, item: Json, spec: Json) -> None:
+    """An item taken off; flexible billing keeps its unbilled usage for the next invoice."""
+    keeps = spec.get("proration_behavior", "create_prorations") != "none"
+    flexible = subscription["billing_mode"]["type"] == "flexible"
+    if metered(item) and flexible and keeps and not spec.get("clear_usage"):
+        pending = invoices.usage_specs(subscription, item, until=world.now())
+        current = world.need("subscription", subscription["id"])
+        world.change(current, _pending=[*current["_pending"], *pending])
+    world.store.remove("subscription_item", item["id"])
+
+
+# -- requests ---------------------------------------------------------------------------------------
+
+
+def _subscription_of(world: "StandIn", item: Json) -> Json:
+    return world.need("subscription", item["subscription"])
+
+
+def create(world: "StandIn", asked: Request) -> Json:
+    """POST /v1/subscription_items."""
+    subscription = world.need("subscription", asked.params["subscription"], param="subscription")
+    subscriptions.must_live(subscription)
+    with subscriptions.told(world, subscription):
+        item = build(world, subscription, asked.params, start=world.now())
+    return item
+
+
+def retrieve(world: "StandIn", asked: Request) -> Json:
+    """GET /v1/subscription_items/{id}."""
+    return world.need("subscription_item", asked.args[0])
+
+
+def update(world: "StandIn", asked: Request) -> Json:
+    """POST /v1/subscription_items/{id}."""
+    item = world.need("subscription_item", asked.args[0])
+    subscription = _subscription_of(world, item)
+    with subscriptions.told(world, subscription):
+        changed = apply_change(world, subscription, item, asked.params)
+    return changed
+
+
+def delete(world: "StandIn", asked: Request) -> Json:
+    """DELETE /v1/subscription_items/{id}: the last one cannot go."""
+    item = world.need("subscription_item", asked.args[0])
+    subscription = _subscription_of(world, item)
+    if len(of(world, subscription)) == 1:
+        raise ApiError(
+            "A subscription must have at least one active plan. To cancel it, delete it instead."
+        )
+    with subscriptions.told(world, subscription):
+        drop(world, subscription, item, asked.params)
+    return stub(item)
+
+
+def list_(world: "StandIn", asked: Request) -> Json:
+    """GET /v1/subscription_items of one subscription."""
+    subscription = world.need("subscription", asked.params["subscription"], param="subscription")
+    return slice_of(of(world, subscription), asked)
