@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,7 +10,7 @@ LOOPBACK = ("127.", "::1", "localhost")
 
 
 @pytest.fixture(autouse=True)
-def _nothing_leaves_the_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _nothing_leaves_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection to anything but the loopback fails the test instead of reaching out."""
     connect = socket.socket.connect
 
@@ -22,4 +21,3 @@ def _nothing_leaves_the_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
         connect(self, address)  # type: ignore[arg-type]  # as socket itself takes it
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
-    yield

@@ -71,7 +71,7 @@ def _commands() -> tuple[list[str], list[str]]:
 def _shell(line: str, folder: Path, environment: dict[str, str]) -> str:
     environment = {**environment, "DJANGO_SUPERUSER_PASSWORD": "correct horse battery"}
     result = subprocess.run(
-        line, shell=True, cwd=folder, env=environment, capture_output=True, text=True
+        line, check=False, shell=True, cwd=folder, env=environment, capture_output=True, text=True
     )
     assert result.returncode == 0, f"{line}\n{result.stdout}\n{result.stderr}"
     return result.stdout
