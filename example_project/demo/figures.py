@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -41,6 +41,7 @@ class LineFigures:
     project: str
     period_end: datetime
     receipts: Decimal
+    unit: Decimal
     recorded: int
     metered: int
     billed_quantity: int
@@ -58,7 +59,8 @@ class LineFigures:
     def agrees(self) -> bool:
         rounded = int(self.exact_amount.quantize(Decimal(1), ROUND_HALF_UP))
         return (
-            self.recorded == self.metered == self.billed_quantity
+            self.receipts == self.recorded * self.unit
+            and self.recorded == self.metered == self.billed_quantity
             and self.billed_amount == rounded
             and self.invoice_status == "paid"
         )
@@ -92,8 +94,11 @@ def run_figures(profile: Profile) -> list[RunFigures]:
     return rows
 
 
-def line_figures(profile: Profile, ledger: dict[str, dict[str, int]]) -> list[LineFigures]:
-    """Every metered invoice line of a profile that billed something, oldest first."""
+def line_figures(profile: Profile, ledger: list[dict[str, Any]]) -> list[LineFigures]:
+    """Every metered invoice line of a profile that billed something, oldest first.
+
+    ``ledger`` holds the meter events as Stripe's side has them.
+    """
     customer = Customer.objects.get(user=profile.user)
     rows = []
     for invoice in Invoice.objects.filter(customer=customer).order_by("created"):
@@ -104,33 +109,31 @@ def line_figures(profile: Profile, ledger: dict[str, dict[str, int]]) -> list[Li
 
 
 def _line(
-    customer: Customer, invoice: Invoice, line: dict[str, Any], ledger: dict[str, dict[str, int]]
+    customer: Customer, invoice: Invoice, line: dict[str, Any], ledger: list[dict[str, Any]]
 ) -> LineFigures:
     plan = Plan.objects.get(pk=line["pricing"]["price_details"]["price"])
     meter = Meter.objects.get(pk=plan.meter_id)
-    start, end = (
-        datetime.fromtimestamp(line["period"][k], tz=invoice.created.tzinfo)
-        for k in ("start", "end")
-    )
-    records = list(
-        UsageRecord.objects.filter(
-            meter=meter,
-            stripe_customer_id=customer.pk,
-            timestamp__gte=start,
-            timestamp__lt=end,
-        ).select_related("run")
-    )
+    start, end = line["period"]["start"], line["period"]["end"]
+    records = UsageRecord.objects.filter(
+        meter=meter,
+        stripe_customer_id=customer.pk,
+        timestamp__gte=datetime.fromtimestamp(start, UTC),
+        timestamp__lt=datetime.fromtimestamp(end, UTC),
+    ).select_related("run")
     recorded = sum(record.quantity for record in records)
     assert plan.amount_decimal is not None and meter.project is not None  # noqa: S101, PT018
     return LineFigures(
         project=meter.project.name,
-        period_end=end,
+        period_end=datetime.fromtimestamp(end, UTC),
         receipts=sum((record.run.run_cost or Decimal(0) for record in records), Decimal(0)),
+        unit=unit_of(invoice.currency, plan),
         recorded=recorded,
         metered=sum(
-            amount
-            for identifier, amount in ledger.get(meter.event_name, {}).items()
-            if identifier in {str(record.identifier) for record in records}
+            event["value"]
+            for event in ledger
+            if event["state"] == "accepted"
+            and (event["customer"], event["meter"]) == (customer.pk, meter.pk)
+            and start <= event["timestamp"] < end
         ),
         billed_quantity=int(Decimal(line.get("quantity_decimal") or line["quantity"])),
         exact_amount=recorded * plan.amount_decimal,

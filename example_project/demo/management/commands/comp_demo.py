@@ -81,7 +81,7 @@ class Command(BaseCommand):
         story.wait_for_usage()
         story.bill_the_month()
         runs = run_figures(story.profile)
-        lines = line_figures(story.profile, story.control.ledger_by_meter())
+        lines = line_figures(story.profile, story.control.ledger()["events"])
         report.figures(runs, lines, get_meter().currency)
         if as_json_too:
             self.stdout.write(as_json(runs, lines))
