@@ -12,6 +12,9 @@ class UsersSettings(SettingsDict):
 
     RUNS_PUBLIC_BY_DEFAULT = Setting(False, "Whether a new profile's runs are public by default.")
     SIGN_UP_OPEN = Setting(True, "Whether visitors may sign up on the site's own page.")
+    BASE_TEMPLATE = Setting(
+        "comp_users/base.html", "Template that all pages extend; its blocks: title, content."
+    )
 
 
 conf = UsersSettings()

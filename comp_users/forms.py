@@ -1,0 +1,42 @@
+"""Signing up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth import get_user_model
+from django.contrib.auth.forms import BaseUserCreationForm
+from django.utils.translation import gettext_lazy as _
+
+User = get_user_model()
+ADDRESS_TAKEN = _(
+    "This e-mail address cannot be used for a new account. If you have an account, log in."
+)
+
+
+class SignUpForm(BaseUserCreationForm[Any]):
+    """Name, e-mail address and password, for whichever user model the site has."""
+
+    class Meta:
+        model = User
+        fields = tuple(dict.fromkeys((User.USERNAME_FIELD, User.get_email_field_name())))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.email_name = User.get_email_field_name()
+        self.fields[self.email_name].required = True
+        # A host's own model may ask for no password of ours (an identity provider's account).
+        self.fields.pop("usable_password", None)
+
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        email = self.cleaned_data.get(self.email_name)
+        # Two accounts whose addresses differ in case are one person to a mail server.
+        if email and User._default_manager.filter(**{f"{self.email_name}__iexact": email}).exists():
+            self.refuse_address()
+        return self.cleaned_data
+
+    def refuse_address(self) -> None:
+        """Say that the address is taken, without saying by whom."""
+        self.add_error(self.email_name, forms.ValidationError(ADDRESS_TAKEN, code="unique"))

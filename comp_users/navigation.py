@@ -1,0 +1,72 @@
+"""The links of every page's header: each app adds its own, in its ``ready()``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+
+def everybody(user: Any) -> bool:
+    return True
+
+
+def logged_in(user: Any) -> bool:
+    return bool(user.is_authenticated)
+
+
+def staff(user: Any) -> bool:
+    return bool(user.is_staff)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A link of the header. ``label`` may be lazy; ``shown`` decides by the user."""
+
+    label: Any
+    url_name: str
+    shown: Callable[[Any], bool] = everybody
+    order: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownLink:
+    """A link resolved for one request."""
+
+    label: Any
+    url: str
+    is_current: bool
+
+
+_links: dict[str, Link] = {}
+
+
+def register(link: Link) -> None:
+    """Add a link, or replace the one to the same page."""
+    _links[link.url_name] = link
+
+
+def links_for(request: HttpRequest) -> list[ShownLink]:
+    """The links for this request's user; pages that the site has not mounted are left out."""
+    shown = []
+    for link in sorted(_links.values(), key=lambda link: link.order):
+        try:
+            url = reverse(link.url_name)
+        except NoReverseMatch:
+            continue
+        if link.shown(request.user):
+            shown.append(
+                ShownLink(label=link.label, url=url, is_current=request.path.startswith(url))
+            )
+    return _one_current(shown)
+
+
+def _one_current(links: list[ShownLink]) -> list[ShownLink]:
+    """Of links that lie within each other only the closest is the current one."""
+    current = max((link.url for link in links if link.is_current), key=len, default=None)
+    return [
+        ShownLink(label=link.label, url=link.url, is_current=link.url == current) for link in links
+    ]

@@ -1,0 +1,1 @@
+"""Savings with compound interest: a private model, offered to staff only."""

@@ -1,0 +1,1 @@
+"""The course of an epidemic after Kermack and McKendrick."""
