@@ -49,9 +49,8 @@ class StandInClient(stripe.HTTPClient):
         try:
             reply = self.standin.handle(method.upper(), url, dict(headers or {}), body)
         except Dropped as problem:
-            raise stripe.APIConnectionError(
-                "The stand-in cut the connection.", should_retry=True
-            ) from problem
+            text = "The stand-in cut the connection."
+            raise stripe.APIConnectionError(text, should_retry=True) from problem  # type: ignore[no-untyped-call]  # untyped in the SDK
         return reply.body, reply.status, Headers(reply.headers)
 
     def close(self) -> None:

@@ -9,4 +9,4 @@ from comp_billing.testing.control import StandInControl
 
 def now() -> datetime:
     """The aware time of the stand-in at `COMP_BILLING["API_BASE"]`; one HTTP call."""
-    return StandInControl(settings.COMP_BILLING["API_BASE"]).now()
+    return StandInControl(str(settings.COMP_BILLING["API_BASE"])).now()

@@ -22,9 +22,9 @@ class StandInControl:
 
     def _call(self, verb: str, path: str, body: Json | None = None) -> Json:
         data = json.dumps(body or {}).encode() if verb == "POST" else None
-        request = urllib.request.Request(f"{self.base_url}/_standin/{path}", data, method=verb)
+        request = urllib.request.Request(f"{self.base_url}/_standin/{path}", data, method=verb)  # noqa: S310
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
                 return dict(json.load(answer))
         except urllib.error.HTTPError as problem:
             with problem:
@@ -56,9 +56,9 @@ class StandInControl:
         """No fault any more."""
         self._call("POST", "faults", {"clear": True})
 
-    def deliver(self, *, all: bool = False) -> Json:
+    def deliver(self, *, everything: bool = False) -> Json:
         """Due webhooks sent now: `delivered` and still `pending` counts."""
-        return self._call("POST", "deliver", {"all": all})
+        return self._call("POST", "deliver", {"all": everything})
 
     def deliveries(self, **manner: Any) -> Json:
         """How deliveries misbehave: `copies`, `shuffle`, `late_seconds`, `api_version`."""

@@ -10,7 +10,7 @@ __all__ = ["sign", "signed_event"]
 
 
 def signed_event(
-    type: str,
+    event_type: str,
     obj: dict[str, Any],
     *,
     secret: str,
@@ -34,7 +34,7 @@ def signed_event(
         "livemode": False,
         "pending_webhooks": 1,
         "request": {"id": None, "idempotency_key": None},
-        "type": type,
+        "type": event_type,
         **fields,
     }
     body = json.dumps(event).encode()

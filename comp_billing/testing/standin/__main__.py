@@ -9,13 +9,20 @@ from comp_billing.testing.standin.world import StandIn
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    result = argparse.ArgumentParser(prog="python -m comp_billing.testing.standin",
-                                     description="A stand-in for Stripe, test mode.")  # fmt: skip
+    result = argparse.ArgumentParser(
+        prog="python -m comp_billing.testing.standin",
+        description="A stand-in for Stripe, test mode.",
+    )
     result.add_argument("--host", default="127.0.0.1")
     result.add_argument("--port", type=int, default=12111, help="0 takes any free port")
     result.add_argument("--state", default=":memory:", help="a file that survives restarts")
-    result.add_argument("--webhook", action="append", default=[], metavar="URL",
-                        help="an address that all events are sent to; may be repeated")  # fmt: skip
+    result.add_argument(
+        "--webhook",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="an address that all events are sent to; may be repeated",
+    )
     result.add_argument("--secret", default=None, help="the signing secret of those addresses")
     return result
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from comp_billing.testing.standin import ids
 from comp_billing.testing.standin.errors import ApiError, card_error, missing
 from comp_billing.testing.standin.fields import given, merged
-from comp_billing.testing.standin.listing import page
+from comp_billing.testing.standin.listing import equal_to, page
 from comp_billing.testing.standin.request import Request
 from comp_billing.testing.standin.shapes import shape
 
@@ -38,7 +38,9 @@ TEST_CARDS = {
     "pm_card_amex": TestCard("8431", "amex"),
     "pm_card_chargeDeclined": TestCard("0002", declines_saving="generic_decline"),
     "pm_card_visa_chargeDeclined": TestCard("0002", declines_saving="generic_decline"),
-    "pm_card_chargeDeclinedInsufficientFunds": TestCard("9995", declines_saving="insufficient_funds"),
+    "pm_card_chargeDeclinedInsufficientFunds": TestCard(
+        "9995", declines_saving="insufficient_funds"
+    ),
     "pm_card_chargeDeclinedExpiredCard": TestCard("0069", declines_saving="expired_card"),
     "pm_card_chargeCustomerFail": TestCard("0341", declines_charge="generic_decline"),
     "pm_card_authenticationRequired": TestCard("3184", authenticates=True),
@@ -54,8 +56,10 @@ def behaviour(method: Json) -> TestCard:
 
 def declined(code: str) -> ApiError:
     """The bank's refusal with its decline code."""
-    own = {"insufficient_funds": "Your card has insufficient funds.",
-           "expired_card": "Your card has expired."}  # fmt: skip
+    own = {
+        "insufficient_funds": "Your card has insufficient funds.",
+        "expired_card": "Your card has expired.",
+    }
     text = own.get(code, "Your card was declined.")
     outer = code if code == "expired_card" else "card_declined"
     return card_error(text, code=outer, decline_code=code)
@@ -76,31 +80,43 @@ def build(world: "StandIn", card: TestCard, **fields: Any) -> Json:
         "networks": {"available": [card.brand]},
         "three_d_secure_usage": {"supported": True},
     }
-    made = shape("payment_method", id=ids.new_id("payment_method"), billing_details={},
-                 card=details, created=world.now(), livemode=False, type="card",
-                 allow_redisplay="unspecified", customer=None, metadata={}, **fields)  # fmt: skip
+    made = shape(
+        "payment_method",
+        id=ids.new_id("payment_method"),
+        billing_details={},
+        card=details,
+        created=world.now(),
+        livemode=False,
+        type="card",
+        allow_redisplay="unspecified",
+        customer=None,
+        metadata={},
+        **fields,
+    )
     return world.add(made)
 
 
-def resolve(world: "StandIn", id: str, *, param: str) -> Json:
+def resolve(world: "StandIn", object_id: str, *, param: str) -> Json:
     """A payment method by id; a test id makes a new one of that card."""
-    if id in TEST_CARDS:
-        return build(world, TEST_CARDS[id])
-    return world.need("payment_method", id, param=param)
+    if object_id in TEST_CARDS:
+        return build(world, TEST_CARDS[object_id])
+    return world.need("payment_method", object_id, param=param)
 
 
-def attached(world: "StandIn", id: str, customer: str) -> Json | None:
+def attached(world: "StandIn", object_id: str, customer: str) -> Json | None:
     """The customer's own payment method of this id; for a test id the latest of that card."""
     own = world.store.where("payment_method", customer=customer)
-    if id in TEST_CARDS:
-        wanted = TEST_CARDS[id].last4
+    if object_id in TEST_CARDS:
+        wanted = TEST_CARDS[object_id].last4
         return next((one for one in own[::-1] if one["card"]["last4"] == wanted), None)
-    return next((one for one in own if one["id"] == id), None)
+    return next((one for one in own if one["id"] == object_id), None)
 
 
-def attach_to(world: "StandIn", id: str, customer: str, *, param: str = "payment_method") -> Json:
+def attach_to(
+    world: "StandIn", object_id: str, customer: str, *, param: str = "payment_method"
+) -> Json:
     """A payment method saved to a customer; raises the bank's refusal."""
-    method = resolve(world, id, param=param)
+    method = resolve(world, object_id, param=param)
     if method["customer"] == customer:
         return method
     if method["customer"]:
@@ -174,7 +190,7 @@ def retrieve_own(world: "StandIn", asked: Request) -> Json:
     return method
 
 
-# -- set-up intents ---------------------------------------------------------------------------------
+# -- set-up intents
 
 
 def create_setup(world: "StandIn", asked: Request) -> Json:
@@ -182,8 +198,12 @@ def create_setup(world: "StandIn", asked: Request) -> Json:
     params = asked.params
     if customer := params.get("customer"):
         world.need("customer", customer, param="customer")
-    intent = build_setup(world, customer, metadata=params.get("metadata") or {},
-                         **given(params, ["description", "usage"]))  # fmt: skip
+    intent = build_setup(
+        world,
+        customer,
+        metadata=params.get("metadata") or {},
+        **given(params, ["description", "usage"]),
+    )
     if method := params.get("payment_method"):
         method = resolve(world, method, param="payment_method")["id"]
         intent = world.change(intent, payment_method=method, status="requires_confirmation")
@@ -192,12 +212,19 @@ def create_setup(world: "StandIn", asked: Request) -> Json:
 
 def build_setup(world: "StandIn", customer: str | None, **fields: Any) -> Json:
     """A new set-up intent, kept."""
-    id = ids.new_id("setup_intent")
+    object_id = ids.new_id("setup_intent")
     fields = {"usage": "off_session", "metadata": {}, **fields}
-    made = shape("setup_intent", id=id, client_secret=f"{id}_secret_{ids.letters(24)}",
-                 created=world.now(), customer=customer, livemode=False,
-                 payment_method_types=["card"], status="requires_payment_method",
-                 **fields)  # fmt: skip
+    made = shape(
+        "setup_intent",
+        id=object_id,
+        client_secret=f"{object_id}_secret_{ids.letters(24)}",
+        created=world.now(),
+        customer=customer,
+        livemode=False,
+        payment_method_types=["card"],
+        status="requires_payment_method",
+        **fields,
+    )
     return world.add(made, "setup_intent.created")
 
 
@@ -207,8 +234,12 @@ def confirm_setup_with(world: "StandIn", intent: Json, *, confirmed: bool = Fals
     card = behaviour(method)
     if card.declines_saving:
         problem = declined(card.declines_saving)
-        failed = world.change(intent, status="requires_payment_method", payment_method=None,
-                              last_setup_error=problem.error)  # fmt: skip
+        failed = world.change(
+            intent,
+            status="requires_payment_method",
+            payment_method=None,
+            last_setup_error=problem.error,
+        )
         world.events.emit("setup_intent.setup_failed", failed)
         raise problem
     if card.authenticates and not confirmed:
@@ -245,6 +276,4 @@ def cancel_setup(world: "StandIn", asked: Request) -> Json:
 
 def list_setups(world: "StandIn", asked: Request) -> Json:
     """GET /v1/setup_intents."""
-    names = ("customer", "payment_method")
-    equal = {name: asked.params[name] for name in names if name in asked.params}
-    return page(world, "setup_intent", asked, equal=equal)
+    return page(world, "setup_intent", asked, equal=equal_to(asked, "customer", "payment_method"))

@@ -54,11 +54,10 @@ def _params_type(method: ast.FunctionDef) -> str:
 
 def _sent(method: ast.FunctionDef) -> tuple[str, str] | None:
     for node in ast.walk(method):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr == "_request" and len(node.args) > 1:
-                verb, path = _constant(node.args[0]), _constant(node.args[1])
-                if verb and path:
-                    return verb.upper(), path
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "self._request":
+            verb, path = _constant(node.args[0]), _constant(node.args[1])
+            if verb and path:
+                return verb.upper(), path
     return None
 
 

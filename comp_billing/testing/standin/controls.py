@@ -46,7 +46,7 @@ def _faults(world: StandIn, body: Json) -> Json:
 
 def _deliver(world: StandIn, body: Json) -> Json:
     """Due deliveries sent; `{"all": true}` sends those that wait, too."""
-    delivered = world.deliveries.flush(all=bool(body.get("all")))
+    delivered = world.deliveries.flush(everything=bool(body.get("all")))
     return {"delivered": delivered, "pending": world.deliveries.pending()}
 
 

@@ -1,12 +1,14 @@
 """Customers: who is billed."""
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from comp_billing.testing.standin import cards, ids, subscriptions
+from comp_billing.testing.standin.changes import ENDED
 from comp_billing.testing.standin.errors import ApiError
 from comp_billing.testing.standin.fields import given, merged, stub
-from comp_billing.testing.standin.listing import limit_of, page
+from comp_billing.testing.standin.listing import equal_to, limit_of, page
 from comp_billing.testing.standin.request import Request
 from comp_billing.testing.standin.shapes import shape
 
@@ -32,7 +34,7 @@ def create(world: "StandIn", asked: Request) -> Json:
     """POST /v1/customers."""
     params = asked.params
     _check_email(params)
-    id = ids.new_id("customer")
+    object_id = ids.new_id("customer")
     settings = {name: value for name, value in params.get("invoice_settings", {}).items() if value}
     fields: Json = {
         "balance": 0,
@@ -44,13 +46,14 @@ def create(world: "StandIn", asked: Request) -> Json:
         "tax_exempt": "none",
     }
     fields |= given(params, FIELDS)
-    customer = shape("customer", id=id, created=world.now(), livemode=False,
-                     invoice_settings={}, **fields)  # fmt: skip
+    customer = shape(
+        "customer", id=object_id, created=world.now(), livemode=False, invoice_settings={}, **fields
+    )
     world.store.put(customer)
     if method := params.get("payment_method"):
-        cards.attach_to(world, method, id)
+        cards.attach_to(world, method, object_id)
     if method := settings.get("default_payment_method"):
-        settings["default_payment_method"] = _own_card(world, method, id)
+        settings["default_payment_method"] = _own_card(world, method, object_id)
     customer["invoice_settings"] |= settings
     return world.add(customer, "customer.created")
 
@@ -79,10 +82,10 @@ def update(world: "StandIn", asked: Request) -> Json:
     customer = world.need("customer", asked.args[0])
     _check_email(asked.params)
     params = dict(asked.params)
-    if settings := params.get("invoice_settings"):
-        if method := settings.get("default_payment_method"):
-            own = _own_card(world, method, customer["id"])
-            params["invoice_settings"] = {**settings, "default_payment_method": own}
+    settings = params.get("invoice_settings") or {}
+    if method := settings.get("default_payment_method"):
+        own = _own_card(world, method, customer["id"])
+        params["invoice_settings"] = {**settings, "default_payment_method": own}
     fields = merged(customer, params, [*FIELDS, "invoice_settings"])
     return world.change(customer, "customer.updated", **fields)
 
@@ -91,7 +94,7 @@ def delete(world: "StandIn", asked: Request) -> Json:
     """DELETE /v1/customers/{id}: ends the subscriptions at once, without an invoice."""
     customer = world.need("customer", asked.args[0])
     for subscription in world.store.where("subscription", customer=customer["id"]):
-        if subscription["status"] not in subscriptions.ENDED:
+        if subscription["status"] not in ENDED:
             subscriptions.end(world, subscription)
     for method in world.store.where("payment_method", customer=customer["id"]):
         world.change(method, "payment_method.detached", customer=None)
@@ -102,12 +105,11 @@ def delete(world: "StandIn", asked: Request) -> Json:
 
 def list_(world: "StandIn", asked: Request) -> Json:
     """GET /v1/customers."""
-    equal = {"email": asked.params["email"]} if "email" in asked.params else {}
-    return page(world, "customer", asked, equal=equal)
+    return page(world, "customer", asked, equal=equal_to(asked, "email"))
 
 
 def search(world: "StandIn", asked: Request) -> Json:
-    """GET /v1/customers/search: terms on email, name, phone, created and metadata, joined by AND."""
+    """GET /v1/customers/search: terms on email, name, phone and metadata, joined by AND."""
     terms = [_term(text) for text in re.split(r"\s+AND\s+", asked.params["query"].strip())]
     lag = world.now() - world.settings["search_lag_seconds"]
     found = [
@@ -115,34 +117,49 @@ def search(world: "StandIn", asked: Request) -> Json:
         for customer in world.store.where("customer")[::-1]
         if not customer.get("deleted")
         and customer["created"] <= lag
-        and all(_holds(customer, *term) for term in terms)
+        and all(term.holds(customer) for term in terms)
     ]
     start = int(asked.params.get("page", "0"))
     end = start + limit_of(asked.params)
     more = len(found) > end
-    return {"object": "search_result", "data": found[start:end], "has_more": more,
-            "next_page": str(end) if more else None, "url": asked.path}  # fmt: skip
+    return {
+        "object": "search_result",
+        "data": found[start:end],
+        "has_more": more,
+        "next_page": str(end) if more else None,
+        "url": asked.path,
+    }
 
 
-def _term(text: str) -> tuple[bool, str, str | None, str, str | None]:
+@dataclass(frozen=True)
+class Term:
+    """One condition of a search: a field, or a key of the metadata, and its value."""
+
+    negated: bool
+    name: str
+    key: str | None
+    operator: str
+    value: str | None
+
+    def holds(self, customer: Json) -> bool:
+        """Whether a customer fits; text is compared without regard to case."""
+        source = customer["metadata"] if self.name == "metadata" else customer
+        actual = source.get(self.key or self.name)
+        if self.value is None or actual is None:
+            held = actual is None and self.value is None
+        elif self.operator == "~":
+            held = self.value.lower() in str(actual).lower()
+        else:
+            held = self.value.lower() == str(actual).lower()
+        return held != self.negated
+
+
+def _term(text: str) -> Term:
     match = TERM.fullmatch(text)
     if match is None:
         raise ApiError(f"We were unable to parse your search query: {text}", param="query")
     minus, name, key, operator, quoted, bare = match.groups()
-    value = quoted if quoted is not None else (None if bare == "null" else bare)
-    return bool(minus), name, key, operator, value
-
-
-def _holds(
-    customer: Json, negated: bool, name: str, key: str | None, operator: str, value: str | None
-) -> bool:
     if name not in ("email", "name", "phone", "metadata", "created"):
         raise ApiError(f"Field `{name}` is an unsupported search field.", param="query")
-    actual = customer["metadata"].get(key) if name == "metadata" else customer[name]
-    if value is None or actual is None:
-        held = actual is None and value is None
-    elif operator == "~":
-        held = value.lower() in str(actual).lower()
-    else:
-        held = value.lower() == str(actual).lower()
-    return held != negated
+    value = quoted if quoted is not None else (None if bare == "null" else bare)
+    return Term(bool(minus), name, key, operator, value)

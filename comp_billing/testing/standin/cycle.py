@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from comp_billing.testing.standin import invoices, items, payments, subscriptions
+from comp_billing.testing.standin import invoices, items, lines, payments, subscriptions
+from comp_billing.testing.standin.changes import ENDED, told
 from comp_billing.testing.standin.periods import period_end
 
 if TYPE_CHECKING:
@@ -17,14 +18,14 @@ def perform(world: "StandIn", action: str, target: str) -> None:
     ACTIONS[action](world, target)
 
 
-def _live(world: "StandIn", id: str) -> Json | None:
-    found = world.find("subscription", id)
-    return found if found and found["status"] not in subscriptions.ENDED else None
+def _live(world: "StandIn", object_id: str) -> Json | None:
+    found = world.find("subscription", object_id)
+    return found if found and found["status"] not in ENDED else None
 
 
-def renew(world: "StandIn", id: str) -> None:
+def renew(world: "StandIn", object_id: str) -> None:
     """The period of one or more items is over."""
-    subscription = _live(world, id)
+    subscription = _live(world, object_id)
     if subscription is None:
         return
     every = items.of(world, subscription)
@@ -42,16 +43,22 @@ def renew(world: "StandIn", id: str) -> None:
 def _move_on(world: "StandIn", subscription: Json, item: Json) -> None:
     start, recurring = item["current_period_end"], item["price"]["recurring"]
     end = period_end(
-        subscription["billing_cycle_anchor"], recurring["interval"], recurring["interval_count"],
+        subscription["billing_cycle_anchor"],
+        recurring["interval"],
+        recurring["interval_count"],
         start,
-    )  # fmt: skip
-    world.change(item, current_period_start=start, current_period_end=end,
-                 _segments=[{**item["_segments"][-1], "from": start}])  # fmt: skip
+    )
+    world.change(
+        item,
+        current_period_start=start,
+        current_period_end=end,
+        _segments=[{**item["_segments"][-1], "from": start}],
+    )
     world.clock.schedule(end, "renew", subscription["id"])
 
 
 def _turn(world: "StandIn", subscription: Json, due: list[Json]) -> None:
-    with subscriptions.told(world, subscription):
+    with told(world, subscription):
         for item in due:
             _move_on(world, subscription, item)
         invoice = invoices.of_cycle(world, subscription, due)
@@ -74,34 +81,34 @@ def _leave_trial(world: "StandIn", subscription: Json, due: list[Json]) -> None:
         paused = world.change(subscription, "customer.subscription.updated", status="paused")
         world.events.emit("customer.subscription.paused", paused)
         return
-    with subscriptions.told(world, subscription):
+    with told(world, subscription):
         for item in due:
             _move_on(world, subscription, item)
         subscription = world.change(subscription, status="active")
-    licensed = [item for item in due if not items.metered(item)]
+    licensed = [item for item in due if not lines.metered(item)]
     if licensed:
         invoice = invoices.of_cycle(world, subscription, licensed)
         world.change(subscription, "customer.subscription.updated", latest_invoice=invoice["id"])
         world.events.emit("invoice.created", invoice)
 
 
-def trial_will_end(world: "StandIn", id: str) -> None:
+def trial_will_end(world: "StandIn", object_id: str) -> None:
     """Told three days before."""
-    subscription = _live(world, id)
+    subscription = _live(world, object_id)
     if subscription and subscription["status"] == "trialing":
         world.events.emit("customer.subscription.trial_will_end", subscription)
 
 
-def cancel(world: "StandIn", id: str) -> None:
+def cancel(world: "StandIn", object_id: str) -> None:
     """The moment of `cancel_at`; a cancellation that was taken back does nothing."""
-    subscription = _live(world, id)
+    subscription = _live(world, object_id)
     if subscription and subscription["cancel_at"] and subscription["cancel_at"] <= world.now():
         subscriptions.end(world, subscription, invoice_now=True)
 
 
-def finalize(world: "StandIn", id: str) -> None:
+def finalize(world: "StandIn", object_id: str) -> None:
     """A draft's hour is over: it is opened and, unless it is sent, collected at once."""
-    invoice = world.find("invoice", id)
+    invoice = world.find("invoice", object_id)
     if invoice is None or invoice["status"] != "draft" or not invoice["auto_advance"]:
         return
     if world.find("customer", invoice["customer"]) is None:
@@ -111,16 +118,16 @@ def finalize(world: "StandIn", id: str) -> None:
         payments.attempt(world, opened)
 
 
-def collect(world: "StandIn", id: str) -> None:
+def collect(world: "StandIn", object_id: str) -> None:
     """An invoice that was finalised by hand is collected."""
-    invoice = world.find("invoice", id)
+    invoice = world.find("invoice", object_id)
     if invoice and invoice["status"] == "open" and not invoice["attempted"]:
         payments.attempt(world, invoice)
 
 
-def retry(world: "StandIn", id: str) -> None:
+def retry(world: "StandIn", object_id: str) -> None:
     """A failed payment tried again."""
-    invoice = world.find("invoice", id)
+    invoice = world.find("invoice", object_id)
     due = invoice and invoice["status"] == "open" and invoice["next_payment_attempt"]
     if invoice and due and due <= world.now() and world.find("customer", invoice["customer"]):
         payments.attempt(world, invoice)

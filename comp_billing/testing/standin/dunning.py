@@ -38,9 +38,13 @@ def _downgrade(world: "StandIn", subscription: Json, *, last: bool) -> None:
         return
     target = world.settings["dunning_end"] if last else "past_due"
     if target == "canceled":
-        ended = world.change(subscription, status="canceled", ended_at=world.now(),
-                             canceled_at=world.now(),
-                             cancellation_details={"reason": "payment_failed"})  # fmt: skip
+        ended = world.change(
+            subscription,
+            status="canceled",
+            ended_at=world.now(),
+            canceled_at=world.now(),
+            cancellation_details={"reason": "payment_failed"},
+        )
         world.events.emit("customer.subscription.deleted", ended)
     else:
         world.change(subscription, "customer.subscription.updated", status=target)

@@ -18,18 +18,21 @@ Json = dict[str, Any]
 LIMIT = 16
 
 
-def matches(wanted: list[str], type: str) -> bool:
+def matches(wanted: list[str], event_type: str) -> bool:
     """Whether a list of event names, with `*` and `group.*`, takes an event type."""
     return any(
-        name in ("*", type) or (name.endswith(".*") and type.startswith(name[:-1]))
+        name in ("*", event_type) or (name.endswith(".*") and event_type.startswith(name[:-1]))
         for name in wanted
     )
 
 
 def _check_url(url: str) -> None:
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-        raise ApiError("Invalid URL: An explicit scheme (such as https) must be provided.",
-                       code="url_invalid", param="url")  # fmt: skip
+        raise ApiError(
+            "Invalid URL: An explicit scheme (such as https) must be provided.",
+            code="url_invalid",
+            param="url",
+        )
 
 
 def build(

@@ -13,7 +13,7 @@ class ApiError(Exception):
         message: str,
         *,
         status: int = 400,
-        type: str = "invalid_request_error",
+        kind: str = "invalid_request_error",
         code: str | None = None,
         param: str | None = None,
         headers: dict[str, str] | None = None,
@@ -22,7 +22,7 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.headers = headers or {}
-        self.error: Json = {"type": type, "message": message}
+        self.error: Json = {"type": kind, "message": message}
         self.error |= {"code": code} if code else {}
         self.error |= {"param": param} if param else {}
         self.error |= more
@@ -33,10 +33,12 @@ class ApiError(Exception):
         return {"error": {**self.error, "request_log_url": log}}
 
 
-def missing(kind: str, id: str, *, param: str = "id", status: int = 404) -> ApiError:
+def missing(kind: str, object_id: str, *, param: str = "id", status: int = 404) -> ApiError:
     """`resource_missing`: 404 for an id in the path, 400 for one named by a parameter."""
     noun = kind.rsplit(".", 1)[-1].replace("_", " ")
-    return ApiError(f"No such {noun}: '{id}'", status=status, code="resource_missing", param=param)
+    return ApiError(
+        f"No such {noun}: '{object_id}'", status=status, code="resource_missing", param=param
+    )
 
 
 def unauthorized(message: str) -> ApiError:
@@ -46,4 +48,4 @@ def unauthorized(message: str) -> ApiError:
 
 def card_error(message: str, *, code: str, **more: Any) -> ApiError:
     """402: the bank refused."""
-    return ApiError(message, status=402, type="card_error", code=code, **more)
+    return ApiError(message, status=402, kind="card_error", code=code, **more)

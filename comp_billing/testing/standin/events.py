@@ -22,7 +22,7 @@ class Events:
         # the request that is being carried out: events name it as their cause
         self.request: Request | None = None
 
-    def emit(self, type: str, obj: Json, previous: Json | None = None) -> Json:
+    def emit(self, event_type: str, obj: Json, previous: Json | None = None) -> Json:
         """A snapshot event on an object as it is now; `previous` are the changed old values."""
         world, asked = self._world, self.request
         data: Json = {"object": world.view(obj)}
@@ -30,7 +30,7 @@ class Events:
         event = shape(
             "event",
             id=ids.new_id("event"),
-            type=type,
+            type=event_type,
             api_version=world.settings["api_version"],
             created=world.now(),
             data=data,
@@ -47,14 +47,14 @@ class Events:
         event["pending_webhooks"] = world.deliveries.queue(event)
         return world.add(event)
 
-    def emit_thin(self, type: str, *, data: Json, related: Json | None) -> Json:
+    def emit_thin(self, event_type: str, *, data: Json, related: Json | None) -> Json:
         """A v2 event: told by id only, its data is read from the API."""
         world = self._world
         created = moment(world.now()).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         event: Json = {
             "id": ids.new_id("v2.core.event"),
             "object": "v2.core.event",
-            "type": type,
+            "type": event_type,
             "created": created,
             "livemode": False,
             "context": None,
@@ -77,7 +77,7 @@ def list_events(world: "StandIn", asked: Request) -> Json:
             return False
         if undelivered is None:
             return True
-        return world.deliveries.succeeded(event["id"]) == undelivered
+        return bool(world.deliveries.succeeded(event["id"]) == undelivered)
 
     month = world.now() - 30 * 86400
     return page(world, "event", asked, fits=fits, bounds=[(">=", month)])

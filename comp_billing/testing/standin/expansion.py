@@ -1,4 +1,4 @@
-"""How objects are shown: nested lists filled in, private fields left out, ids expanded on demand."""
+"""How objects are shown: nested lists filled in, private fields left out, ids expanded."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -120,9 +120,9 @@ def _expand_at(world: "StandIn", here: Any, names: list[str], path: str) -> None
     _expand_at(world, here[name], rest, path)
 
 
-def _fetched(world: "StandIn", name: str, id: str, path: str) -> Json:
-    kind = KIND_OF_FIELD.get(name) or ids.kind_of(id)
-    found = world.store.get(kind, id) if kind else None
+def _fetched(world: "StandIn", name: str, object_id: str, path: str) -> Json:
+    kind = KIND_OF_FIELD.get(name) or ids.kind_of(object_id)
+    found = world.store.get(kind, object_id) if kind else None
     if found is None:
         raise ApiError(f"This property cannot be expanded ({path}).", param="expand")
     return view(world, found)

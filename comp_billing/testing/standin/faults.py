@@ -87,7 +87,7 @@ class Played:
 
 
 def _broken() -> ApiError:
-    return ApiError("An unknown error occurred", status=500, type="api_error")
+    return ApiError("An unknown error occurred", status=500, kind="api_error")
 
 
 class Faults:

@@ -44,7 +44,9 @@ def new_id(kind: str) -> str:
     return PREFIXES[kind] + letters(LENGTHS.get(kind, 24))
 
 
-def kind_of(id: str) -> str | None:
+def kind_of(object_id: str) -> str | None:
     """The kind that an id's prefix tells; the longest prefix wins; None if it tells none."""
-    fits = [(len(prefix), kind) for kind, prefix in PREFIXES.items() if id.startswith(prefix)]
+    fits = [
+        (len(prefix), kind) for kind, prefix in PREFIXES.items() if object_id.startswith(prefix)
+    ]
     return max(fits)[1] if fits else None

@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from comp_billing.testing.standin import ids, invoices, subscriptions
-from comp_billing.testing.standin.catalog import plan_of
+from comp_billing.testing.standin import ids, lines
+from comp_billing.testing.standin.changes import must_live, told
 from comp_billing.testing.standin.errors import ApiError
 from comp_billing.testing.standin.expansion import public
 from comp_billing.testing.standin.fields import merged, stub
 from comp_billing.testing.standin.listing import slice_of
 from comp_billing.testing.standin.periods import period_end
+from comp_billing.testing.standin.prices import plan_of
 from comp_billing.testing.standin.request import Request
 from comp_billing.testing.standin.shapes import shape
 
@@ -23,17 +24,12 @@ def of(world: "StandIn", subscription: Json) -> list[Json]:
     return world.store.where("subscription_item", subscription=subscription["id"])
 
 
-def metered(item: Json) -> bool:
-    """Whether usage is billed after the period, instead of a quantity before it."""
-    return bool(item["price"]["recurring"]["usage_type"] == "metered")
-
-
 def price_for(world: "StandIn", spec: Json, *, param: str = "items[0][price]") -> Json:
     """The active recurring price that an item's parameters name, by `price` or `plan`."""
-    id = spec.get("price") or spec.get("plan")
-    if not id:
+    object_id = spec.get("price") or spec.get("plan")
+    if not object_id:
         raise ApiError("Missing required param: price.", code="parameter_missing", param=param)
-    price = world.need("price", id, param=param)
+    price = world.need("price", object_id, param=param)
     if not price["recurring"]:
         raise ApiError("The price specified is of type `one_time`.", param=param)
     if not price["active"]:
@@ -68,9 +64,11 @@ def build(world: "StandIn", subscription: Json, spec: Json, *, start: int, end: 
     check_fit(world, subscription, price)
     recurring = price["recurring"]
     turn = end or period_end(
-        subscription["billing_cycle_anchor"], recurring["interval"], recurring["interval_count"],
+        subscription["billing_cycle_anchor"],
+        recurring["interval"],
+        recurring["interval_count"],
         max(start, world.now()),
-    )  # fmt: skip
+    )
     made = shape(
         "subscription_item",
         id=ids.new_id("subscription_item"),
@@ -110,14 +108,14 @@ def drop(world: "StandIn", subscription: Json, item: Json, spec: Json) -> None:
     """An item taken off; flexible billing keeps its unbilled usage for the next invoice."""
     keeps = spec.get("proration_behavior", "create_prorations") != "none"
     flexible = subscription["billing_mode"]["type"] == "flexible"
-    if metered(item) and flexible and keeps and not spec.get("clear_usage"):
-        pending = invoices.usage_specs(subscription, item, until=world.now())
+    if lines.metered(item) and flexible and keeps and not spec.get("clear_usage"):
+        pending = lines.usage_specs(subscription, item, until=world.now())
         current = world.need("subscription", subscription["id"])
         world.change(current, _pending=[*current["_pending"], *pending])
     world.store.remove("subscription_item", item["id"])
 
 
-# -- requests ---------------------------------------------------------------------------------------
+# -- requests
 
 
 def _subscription_of(world: "StandIn", item: Json) -> Json:
@@ -127,10 +125,9 @@ def _subscription_of(world: "StandIn", item: Json) -> Json:
 def create(world: "StandIn", asked: Request) -> Json:
     """POST /v1/subscription_items."""
     subscription = world.need("subscription", asked.params["subscription"], param="subscription")
-    subscriptions.must_live(subscription)
-    with subscriptions.told(world, subscription):
-        item = build(world, subscription, asked.params, start=world.now())
-    return item
+    must_live(subscription)
+    with told(world, subscription):
+        return build(world, subscription, asked.params, start=world.now())
 
 
 def retrieve(world: "StandIn", asked: Request) -> Json:
@@ -142,9 +139,8 @@ def update(world: "StandIn", asked: Request) -> Json:
     """POST /v1/subscription_items/{id}."""
     item = world.need("subscription_item", asked.args[0])
     subscription = _subscription_of(world, item)
-    with subscriptions.told(world, subscription):
-        changed = apply_change(world, subscription, item, asked.params)
-    return changed
+    with told(world, subscription):
+        return apply_change(world, subscription, item, asked.params)
 
 
 def delete(world: "StandIn", asked: Request) -> Json:
@@ -155,7 +151,7 @@ def delete(world: "StandIn", asked: Request) -> Json:
         raise ApiError(
             "A subscription must have at least one active plan. To cancel it, delete it instead."
         )
-    with subscriptions.told(world, subscription):
+    with told(world, subscription):
         drop(world, subscription, item, asked.params)
     return stub(item)
 

@@ -37,6 +37,11 @@ def created_bounds(params: Json) -> list[tuple[str, int]]:
     return [(OPERATORS[name], value) for name, value in created.items()]
 
 
+def equal_to(asked: Request, *names: str) -> Json:
+    """Those of the parameters that filter by the field of the same name."""
+    return {name: asked.params[name] for name in names if name in asked.params}
+
+
 def page(
     world: "StandIn",
     kind: str,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from comp_billing.testing.standin import ids
 from comp_billing.testing.standin.errors import ApiError
-from comp_billing.testing.standin.listing import page, slice_of
+from comp_billing.testing.standin.listing import equal_to, page, slice_of
 from comp_billing.testing.standin.request import Request
 from comp_billing.testing.standin.shapes import shape
 
@@ -60,16 +60,20 @@ def update(world: "StandIn", asked: Request) -> Json:
 
 def list_(world: "StandIn", asked: Request) -> Json:
     """GET /v1/billing/meters."""
-    equal = {"status": asked.params["status"]} if "status" in asked.params else {}
-    return page(world, "billing.meter", asked, equal=equal)
+    return page(world, "billing.meter", asked, equal=equal_to(asked, "status"))
 
 
 def _switch(world: "StandIn", asked: Request, status: str, event: str, since: int | None) -> Json:
     meter = world.need("billing.meter", asked.args[0])
     if meter["status"] == status:
         raise ApiError(f"The meter is already {status}.", code="resource_already_exists")
-    return world.change(meter, event, status=status, updated=world.now(),
-                        status_transitions={"deactivated_at": since})  # fmt: skip
+    return world.change(
+        meter,
+        event,
+        status=status,
+        updated=world.now(),
+        status_transitions={"deactivated_at": since},
+    )
 
 
 def deactivate(world: "StandIn", asked: Request) -> Json:
@@ -82,7 +86,7 @@ def reactivate(world: "StandIn", asked: Request) -> Json:
     return _switch(world, asked, "active", "billing.meter.reactivated", None)
 
 
-# -- what was used ----------------------------------------------------------------------------------
+# -- what was used
 
 
 def used(
@@ -133,9 +137,15 @@ def summaries(world: "StandIn", asked: Request) -> Json:
 def _summary(meter: Json, customer: str, start: int, end: int, value: int) -> Json:
     # the same window keeps its id, so that cursors hold
     suffix = f"{meter['id'][-8:]}{customer[-6:]}{start}{end}"
-    return shape("billing.meter_event_summary", id=f"mtrusg_test_{suffix}", end_time=end,
-                 aggregated_value=value, livemode=False, meter=meter["id"],
-                 start_time=start)  # fmt: skip
+    return shape(
+        "billing.meter_event_summary",
+        id=f"mtrusg_test_{suffix}",
+        end_time=end,
+        aggregated_value=value,
+        livemode=False,
+        meter=meter["id"],
+        start_time=start,
+    )
 
 
 def ledger(world: "StandIn") -> Json:

@@ -58,11 +58,11 @@ def _link(url: str | None, text: str) -> str:
 
 def answer(world: StandIn, verb: str, path: str, body: bytes) -> Reply:
     """One page shown, or its form taken."""
-    kind, _, id = path.partition("?")[0].partition("/")
+    kind, _, object_id = path.partition("?")[0].partition("/")
     form = parse_qs(body.decode("utf-8", "replace"))
     choice = form.get("choice", [""])[0] if verb == "POST" else ""
     with world.lock, world.store.transaction():
-        found = world.find(KINDS[kind], id)
+        found = world.find(KINDS[kind], object_id)
         if found is None:
             return _html(
                 "Not found", "<p>There is no such page, or it has expired.</p>", status=404
@@ -77,7 +77,7 @@ def _saved(world: StandIn, choice: str) -> str:
     return CHOICES[choice][0] if choice in CHOICES else ""
 
 
-# -- Checkout ---------------------------------------------------------------------------------------
+# -- Checkout
 
 
 def _checkout(world: StandIn, session: Json, choice: str) -> Reply:
@@ -102,7 +102,7 @@ def _authenticate() -> str:
     return "<p>Is it you?</p>" + _buttons({"confirmed": "Yes, confirm", "declined": "No, refuse"})
 
 
-# -- the customer portal ----------------------------------------------------------------------------
+# -- the customer portal
 
 
 def _portal(world: StandIn, session: Json, choice: str) -> Reply:
@@ -147,7 +147,7 @@ def _overview(world: StandIn, customer: Json) -> str:
     return f"<p>{card}</p><h2>Invoices</h2><ul>{rows or '<li>None yet.</li>'}</ul>"
 
 
-# -- the hosted invoice -----------------------------------------------------------------------------
+# -- the hosted invoice
 
 
 def _invoice(world: StandIn, invoice: Json, choice: str) -> Reply:

@@ -10,37 +10,65 @@ if TYPE_CHECKING:
     from comp_billing.testing.standin.world import StandIn
 
 Json = dict[str, Any]
+# what every payment intent begins with
+UNPAID: Json = {
+    "amount_capturable": 0,
+    "amount_received": 0,
+    "capture_method": "automatic",
+    "confirmation_method": "automatic",
+    "livemode": False,
+    "metadata": {},
+    "payment_method_types": ["card"],
+    "setup_future_usage": "off_session",
+    "status": "requires_payment_method",
+}
+# what every charge begins with
+UNREFUNDED: Json = {
+    "amount_refunded": 0,
+    "billing_details": {},
+    "disputed": False,
+    "fraud_details": {},
+    "livemode": False,
+    "metadata": {},
+    "refunded": False,
+}
+# what a charge tells of its card
+SHOWN = ("brand", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4")
 
 
 def request_payment(world: "StandIn", invoice: Json) -> Json:
     """The payment intent of a finalised invoice, and the invoice payment that links the two."""
-    id = ids.new_id("payment_intent")
+    object_id = ids.new_id("payment_intent")
     intent = shape(
-        "payment_intent", id=id, amount=invoice["amount_due"], amount_capturable=0,
-        amount_received=0, capture_method="automatic", client_secret=f"{id}_secret_standin",
-        confirmation_method="automatic", created=world.now(), currency=invoice["currency"],
-        customer=invoice["customer"], description=f"Payment for Invoice {invoice['number']}",
-        livemode=False, metadata={}, payment_method_types=["card"],
-        setup_future_usage="off_session", status="requires_payment_method",
-    )  # fmt: skip
-    world.add(intent, "payment_intent.created")
-    world.add(
-        shape(
-            "invoice_payment",
-            id=ids.new_id("invoice_payment"),
-            amount_paid=None,
-            amount_requested=invoice["amount_due"],
-            created=world.now(),
-            currency=invoice["currency"],
-            invoice=invoice["id"],
-            is_default=True,
-            livemode=False,
-            payment={"type": "payment_intent", "payment_intent": id},
-            status="open",
-            status_transitions={},
-        )  # fmt: skip
+        "payment_intent",
+        id=object_id,
+        **UNPAID,
+        amount=invoice["amount_due"],
+        client_secret=f"{object_id}_secret_{ids.letters(24)}",
+        created=world.now(),
+        currency=invoice["currency"],
+        customer=invoice["customer"],
+        description=f"Payment for Invoice {invoice['number']}",
     )
+    world.add(intent, "payment_intent.created")
+    world.add(_link(world, invoice, object_id))
     return intent
+
+
+def _link(world: "StandIn", invoice: Json, intent: str) -> Json:
+    return shape(
+        "invoice_payment",
+        id=ids.new_id("invoice_payment"),
+        amount_requested=invoice["amount_due"],
+        created=world.now(),
+        currency=invoice["currency"],
+        invoice=invoice["id"],
+        is_default=True,
+        livemode=False,
+        payment={"type": "payment_intent", "payment_intent": intent},
+        status="open",
+        status_transitions={},
+    )
 
 
 def default_payment(world: "StandIn", invoice: Json) -> Json | None:
@@ -90,43 +118,66 @@ def attempt(
     return _succeeded(world, invoice, intent, card), None
 
 
-def _charge(world: "StandIn", intent: Json, card: Json, problem: ApiError | None) -> Json:
-    failed = problem is not None
-    error = problem.error if problem else {}
-    outcome = {
+def _outcome(error: Json) -> Json:
+    failed = bool(error)
+    return {
         "network_status": "declined_by_network" if failed else "approved_by_network",
-        "reason": error.get("decline_code"), "risk_level": "normal", "risk_score": 10,
+        "reason": error.get("decline_code"),
+        "risk_level": "normal",
+        "risk_score": 10,
         "seller_message": "The bank declined." if failed else "Payment complete.",
         "type": "issuer_declined" if failed else "authorized",
-    }  # fmt: skip
-    shown = ("brand", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4")
-    details = {name: card["card"][name] for name in shown}
-    id = ids.new_id("charge")
+    }
+
+
+def _charge(world: "StandIn", intent: Json, card: Json, problem: ApiError | None) -> Json:
+    error = problem.error if problem else {}
+    object_id = ids.new_id("charge")
+    receipt = f"{world.base_url}/_standin/receipt/{object_id}"
     return shape(
-        "charge", id=id, amount=intent["amount"], amount_refunded=0, billing_details={},
-        amount_captured=0 if failed else intent["amount"], captured=not failed,
-        created=world.now(), currency=intent["currency"], customer=intent["customer"],
-        description=intent["description"], disputed=False, failure_code=error.get("code"),
-        failure_message=error.get("message"), fraud_details={}, livemode=False, metadata={},
-        outcome=outcome, paid=not failed, payment_intent=intent["id"], payment_method=card["id"],
-        payment_method_details={"type": "card", "card": details},
-        receipt_url=None if failed else f"{world.base_url}/_standin/receipt/{id}",
-        refunded=False, status="failed" if failed else "succeeded",
-    )  # fmt: skip
+        "charge",
+        id=object_id,
+        **UNREFUNDED,
+        amount=intent["amount"],
+        amount_captured=0 if error else intent["amount"],
+        captured=not error,
+        created=world.now(),
+        currency=intent["currency"],
+        customer=intent["customer"],
+        description=intent["description"],
+        failure_code=error.get("code"),
+        failure_message=error.get("message"),
+        outcome=_outcome(error),
+        paid=not error,
+        payment_intent=intent["id"],
+        payment_method=card["id"],
+        payment_method_details={
+            "type": "card",
+            "card": {name: card["card"][name] for name in SHOWN},
+        },
+        receipt_url=None if error else receipt,
+        status="failed" if error else "succeeded",
+    )
 
 
 def _succeeded(world: "StandIn", invoice: Json, intent: Json, card: Json) -> Json:
     charge = world.add(_charge(world, intent, card, None), "charge.succeeded")
     intent = world.change(
-        intent, status="succeeded", amount_received=intent["amount"], latest_charge=charge["id"],
-        payment_method=card["id"], next_action=None, last_payment_error=None,
-    )  # fmt: skip
+        intent,
+        status="succeeded",
+        amount_received=intent["amount"],
+        latest_charge=charge["id"],
+        payment_method=card["id"],
+        next_action=None,
+        last_payment_error=None,
+    )
     world.events.emit("payment_intent.succeeded", intent)
     payment = default_payment(world, invoice)
     if payment:
         paid = {**payment["status_transitions"], "paid_at": world.now()}
-        payment = world.change(payment, status="paid", amount_paid=intent["amount"],
-                               status_transitions=paid)  # fmt: skip
+        payment = world.change(
+            payment, status="paid", amount_paid=intent["amount"], status_transitions=paid
+        )
         world.events.emit("invoice_payment.paid", payment)
     return settle(world, invoice)
 
@@ -135,9 +186,15 @@ def settle(world: "StandIn", invoice: Json) -> Json:
     """An invoice counted as paid, in whatever way; its subscription is in good standing again."""
     transitions = {**invoice["status_transitions"], "paid_at": world.now()}
     paid = world.change(
-        invoice, status="paid", status_transitions=transitions, amount_paid=invoice["amount_due"],
-        amount_remaining=0, attempted=True, next_payment_attempt=None, auto_advance=False,
-    )  # fmt: skip
+        invoice,
+        status="paid",
+        status_transitions=transitions,
+        amount_paid=invoice["amount_due"],
+        amount_remaining=0,
+        attempted=True,
+        next_payment_attempt=None,
+        auto_advance=False,
+    )
     world.events.emit("invoice.paid", paid)
     world.events.emit("invoice.payment_succeeded", paid)
     dunning.recovered(world, paid)
@@ -149,8 +206,12 @@ def _declined(
 ) -> tuple[Json, ApiError]:
     charge = world.add(_charge(world, intent, card, problem), "charge.failed")
     error = {**problem.error, "charge": charge["id"]}
-    intent = world.change(intent, status="requires_payment_method", latest_charge=charge["id"],
-                          last_payment_error=error)  # fmt: skip
+    intent = world.change(
+        intent,
+        status="requires_payment_method",
+        latest_charge=charge["id"],
+        last_payment_error=error,
+    )
     world.events.emit("payment_intent.payment_failed", intent)
     return dunning.failed(world, invoice), problem
 
@@ -167,10 +228,13 @@ def _authentication(
     world: "StandIn", invoice: Json, intent: Json, card: Json
 ) -> tuple[Json, ApiError]:
     step = {"type": "use_stripe_sdk", "use_stripe_sdk": {}}
-    problem = card_error("This payment requires additional user action before it can be completed"
-                         " successfully.", code="invoice_payment_intent_requires_action")  # fmt: skip
-    intent = world.change(intent, status="requires_action", next_action=step,
-                          payment_method=card["id"])  # fmt: skip
+    problem = card_error(
+        "This payment requires additional user action before it can be completed successfully.",
+        code="invoice_payment_intent_requires_action",
+    )
+    intent = world.change(
+        intent, status="requires_action", next_action=step, payment_method=card["id"]
+    )
     world.events.emit("payment_intent.requires_action", intent)
     failed = dunning.failed(world, invoice)
     world.events.emit("invoice.payment_action_required", failed)
@@ -184,5 +248,10 @@ def withdraw(world: "StandIn", invoice: Json) -> None:
         canceled = {**payment["status_transitions"], "canceled_at": world.now()}
         world.change(payment, status="canceled", status_transitions=canceled)
         intent = _intent(world, invoice)
-        world.change(intent, "payment_intent.canceled", status="canceled",
-                     canceled_at=world.now(), cancellation_reason="void_invoice")  # fmt: skip
+        world.change(
+            intent,
+            "payment_intent.canceled",
+            status="canceled",
+            canceled_at=world.now(),
+            cancellation_reason="void_invoice",
+        )

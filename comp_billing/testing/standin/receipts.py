@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from comp_billing.testing.standin import cards, ids, invoices, items, payments
+from comp_billing.testing.standin import cards, ids, invoices, items, lines, payments
 from comp_billing.testing.standin.errors import ApiError
-from comp_billing.testing.standin.listing import page, slice_of
+from comp_billing.testing.standin.listing import equal_to, page, slice_of
 from comp_billing.testing.standin.request import Request
 from comp_billing.testing.standin.shapes import shape
 
@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-def _equal(asked: Request, *names: str) -> Json:
-    return {name: asked.params[name] for name in names if name in asked.params}
-
-
-# -- invoices ---------------------------------------------------------------------------------------
+# -- invoices
 
 
 def retrieve_invoice(world: "StandIn", asked: Request) -> Json:
@@ -30,7 +26,7 @@ def list_invoices(world: "StandIn", asked: Request) -> Json:
     """GET /v1/invoices."""
     wanted = asked.params.get("subscription")
     fits = (lambda obj: invoices.subscription_of(obj) == wanted) if wanted else None
-    equal = _equal(asked, "customer", "status", "collection_method")
+    equal = equal_to(asked, "customer", "status", "collection_method")
     return page(world, "invoice", asked, equal=equal, fits=fits)
 
 
@@ -101,18 +97,18 @@ def preview(world: "StandIn", asked: Request) -> Json:
     specs = list(subscription["_pending"])
     for item in items.of(world, subscription):
         end, now = item["current_period_end"], world.now()
-        if items.metered(item):
-            specs += invoices.usage_specs(subscription, item, until=min(end, now))
+        if lines.metered(item):
+            specs += lines.usage_specs(subscription, item, until=min(end, now))
         else:
-            specs.append(invoices.advance_spec(item, start=end, end=end))
+            specs.append(lines.advance_spec(item, start=end, end=end))
     specs += [_imagined(world, spec) for spec in params.get("invoice_items", [])]
-    id = f"upcoming_{ids.new_id('invoice')}"
-    return invoices.build(world, subscription, specs, "upcoming", id=id)
+    object_id = f"upcoming_{ids.new_id('invoice')}"
+    return invoices.build(world, subscription, specs, "upcoming", object_id=object_id)
 
 
 def _imagined(world: "StandIn", spec: Json) -> Json:
     price = world.need("price", spec.get("price", ""), param="invoice_items[0][price]")
-    quantity = int(spec.get("quantity_decimal", spec.get("quantity", 1)))
+    quantity = int(spec.get("quantity_decimal") or spec.get("quantity") or 1)
     now = world.now()
     return {"item": None, "price": price, "start": now, "end": now, "quantity": quantity}
 
@@ -122,7 +118,7 @@ def list_invoice_payments(world: "StandIn", asked: Request) -> Json:
     intent = (asked.params.get("payment") or {}).get("payment_intent")
     fits = (lambda obj: obj["payment"]["payment_intent"] == intent) if intent else None
     return page(
-        world, "invoice_payment", asked, equal=_equal(asked, "invoice", "status"), fits=fits
+        world, "invoice_payment", asked, equal=equal_to(asked, "invoice", "status"), fits=fits
     )
 
 
@@ -131,7 +127,7 @@ def retrieve_invoice_payment(world: "StandIn", asked: Request) -> Json:
     return world.need("invoice_payment", asked.args[0])
 
 
-# -- payment intents, charges, refunds --------------------------------------------------------------
+# -- payment intents, charges, refunds
 
 
 def retrieve_intent(world: "StandIn", asked: Request) -> Json:
@@ -141,7 +137,7 @@ def retrieve_intent(world: "StandIn", asked: Request) -> Json:
 
 def list_intents(world: "StandIn", asked: Request) -> Json:
     """GET /v1/payment_intents."""
-    return page(world, "payment_intent", asked, equal=_equal(asked, "customer"))
+    return page(world, "payment_intent", asked, equal=equal_to(asked, "customer"))
 
 
 def confirm_intent(world: "StandIn", asked: Request) -> Json:
@@ -153,8 +149,10 @@ def confirm_intent(world: "StandIn", asked: Request) -> Json:
         if one["payment"]["payment_intent"] == intent["id"]
     ]
     if not links or intent["status"] in ("succeeded", "canceled"):
-        raise ApiError(f"This PaymentIntent's status is {intent['status']}: it cannot be confirmed.",
-                       code="payment_intent_unexpected_state")  # fmt: skip
+        raise ApiError(
+            f"This PaymentIntent's status is {intent['status']}: it cannot be confirmed.",
+            code="payment_intent_unexpected_state",
+        )
     invoice = world.need("invoice", links[0]["invoice"])
     method = asked.params.get("payment_method") or intent["payment_method"]
     if method:
@@ -172,7 +170,7 @@ def retrieve_charge(world: "StandIn", asked: Request) -> Json:
 
 def list_charges(world: "StandIn", asked: Request) -> Json:
     """GET /v1/charges."""
-    return page(world, "charge", asked, equal=_equal(asked, "customer", "payment_intent"))
+    return page(world, "charge", asked, equal=equal_to(asked, "customer", "payment_intent"))
 
 
 def create_refund(world: "StandIn", asked: Request) -> Json:
@@ -186,16 +184,25 @@ def create_refund(world: "StandIn", asked: Request) -> Json:
     left = charge["amount_captured"] - charge["amount_refunded"]
     amount = params.get("amount", left)
     if left == 0:
-        raise ApiError(f"Charge {charge['id']} has already been refunded.",
-                       code="charge_already_refunded")  # fmt: skip
+        raise ApiError(
+            f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded"
+        )
     if not 0 < amount <= left:
-        raise ApiError(f"Refund amount ({amount}) is greater than unrefunded amount ({left}).",
-                       param="amount")  # fmt: skip
+        raise ApiError(
+            f"Refund amount ({amount}) is greater than unrefunded amount ({left}).", param="amount"
+        )
     refund = shape(
-        "refund", id=ids.new_id("refund"), amount=amount, charge=charge["id"],
-        created=world.now(), currency=charge["currency"], metadata=params.get("metadata") or {},
-        payment_intent=charge["payment_intent"], reason=params.get("reason"), status="succeeded",
-    )  # fmt: skip
+        "refund",
+        id=ids.new_id("refund"),
+        amount=amount,
+        charge=charge["id"],
+        created=world.now(),
+        currency=charge["currency"],
+        metadata=params.get("metadata") or {},
+        payment_intent=charge["payment_intent"],
+        reason=params.get("reason"),
+        status="succeeded",
+    )
     world.add(refund, "refund.created")
     total = charge["amount_refunded"] + amount
     refunded = total == charge["amount_captured"]
@@ -210,4 +217,4 @@ def retrieve_refund(world: "StandIn", asked: Request) -> Json:
 
 def list_refunds(world: "StandIn", asked: Request) -> Json:
     """GET /v1/refunds."""
-    return page(world, "refund", asked, equal=_equal(asked, "charge", "payment_intent"))
+    return page(world, "refund", asked, equal=equal_to(asked, "charge", "payment_intent"))

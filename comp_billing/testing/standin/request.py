@@ -44,14 +44,14 @@ def _nest(pairs: list[tuple[str, str]]) -> Json:
     result: Json = {}
     for key, value in pairs:
         first, *rest = key.replace("]", "").split("[")
-        here, names = result, [first, *rest]
-        for name, following in zip(names, names[1:], strict=False):
-            del following
+        *outer, last = [first, *rest]
+        here = result
+        for name in outer:
             here = here.setdefault(name, {})
             if not isinstance(here, dict):
                 raise ApiError(f"Invalid object: {key}", param=first)
-        last = names[-1] if names[-1] else str(len(here))
-        here[last] = value
+        # `expand[]=` counts up
+        here[last or str(len(here))] = value
     return result
 
 
@@ -65,7 +65,7 @@ def _json(body: bytes) -> Json:
     return content
 
 
-def read(verb: str, url: str, headers: dict[str, str], body: bytes, id: str) -> Request:
+def read(verb: str, url: str, headers: dict[str, str], body: bytes, request_id: str) -> Request:
     """The request of these bytes; header names are given in lower case."""
     parts = urlsplit(url)
     in_body = verb == "POST" and parts.path.startswith("/v2/")
@@ -75,4 +75,4 @@ def read(verb: str, url: str, headers: dict[str, str], body: bytes, id: str) -> 
         text = body.decode("utf-8", "replace") if verb == "POST" else parts.query
         params = _nest(parse_qsl(text, keep_blank_values=True))
     fingerprint = f"{verb} {parts.path} {body.decode('utf-8', 'replace')}"
-    return Request(verb, parts.path, params, headers, fingerprint, id)
+    return Request(verb, parts.path, params, headers, fingerprint, request_id)

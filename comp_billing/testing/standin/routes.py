@@ -13,6 +13,7 @@ from comp_billing.testing.standin import (
     events,
     items,
     meters,
+    prices,
     receipts,
     sessions,
     subscriptions,
@@ -33,15 +34,15 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/v1/products/{id}", catalog.retrieve_product),
     ("POST", "/v1/products/{id}", catalog.update_product),
     ("DELETE", "/v1/products/{id}", catalog.delete_product),
-    ("POST", "/v1/prices", catalog.create_price),
-    ("GET", "/v1/prices", catalog.list_prices),
-    ("GET", "/v1/prices/{id}", catalog.retrieve_price),
-    ("POST", "/v1/prices/{id}", catalog.update_price),
-    ("POST", "/v1/plans", catalog.create_plan),
-    ("GET", "/v1/plans", catalog.list_plans),
-    ("GET", "/v1/plans/{id}", catalog.retrieve_plan),
-    ("POST", "/v1/plans/{id}", catalog.update_plan),
-    ("DELETE", "/v1/plans/{id}", catalog.delete_plan),
+    ("POST", "/v1/prices", prices.create_price),
+    ("GET", "/v1/prices", prices.list_prices),
+    ("GET", "/v1/prices/{id}", prices.retrieve_price),
+    ("POST", "/v1/prices/{id}", prices.update_price),
+    ("POST", "/v1/plans", prices.create_plan),
+    ("GET", "/v1/plans", prices.list_plans),
+    ("GET", "/v1/plans/{id}", prices.retrieve_plan),
+    ("POST", "/v1/plans/{id}", prices.update_plan),
+    ("DELETE", "/v1/plans/{id}", prices.delete_plan),
     ("POST", "/v1/billing/meters", meters.create),
     ("GET", "/v1/billing/meters", meters.list_),
     ("GET", "/v1/billing/meters/{id}", meters.retrieve),
@@ -138,5 +139,5 @@ def find(asked: Request) -> tuple[Handler, str, tuple[str, ...]]:
             return handler, path, match.groups()
     if contract.find(asked.verb, asked.path):
         text = f"The stand-in does not play {asked.verb} {asked.path}."
-        raise ApiError(text, status=501, type="api_error")
+        raise ApiError(text, status=501, kind="api_error")
     raise ApiError(f"Unrecognized request URL ({asked.verb}: {asked.path}).", status=404)

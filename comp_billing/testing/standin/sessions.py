@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from comp_billing.testing.standin import cards, ids
 from comp_billing.testing.standin.errors import ApiError
 from comp_billing.testing.standin.fields import given, merged
-from comp_billing.testing.standin.listing import page
+from comp_billing.testing.standin.listing import equal_to, page
 from comp_billing.testing.standin.request import Request
 from comp_billing.testing.standin.shapes import shape
 
@@ -23,7 +23,7 @@ def _needed(params: Json, name: str) -> Any:
     return params[name]
 
 
-# -- Checkout ---------------------------------------------------------------------------------------
+# -- Checkout
 
 
 def create_checkout(world: "StandIn", asked: Request) -> Json:
@@ -40,17 +40,29 @@ def create_checkout(world: "StandIn", asked: Request) -> Json:
         world.need("customer", customer, param="customer")
     metadata = (params.get("setup_intent_data") or {}).get("metadata") or {}
     intent = cards.build_setup(world, customer, metadata=metadata)
-    id = ids.new_id("checkout.session")
+    object_id = ids.new_id("checkout.session")
     names = ["cancel_url", "client_reference_id", "customer_email", "locale", "metadata"]
     fields = {"metadata": {}, **given(params, [*names, "currency", "success_url"])}
     made = shape(
-        "checkout.session", id=id, automatic_tax={"enabled": False}, created=world.now(),
-        custom_fields=[], custom_text={}, customer=customer, expires_at=world.now() + DAY,
-        livemode=False, mode="setup", payment_method_types=["card"],
-        payment_status="no_payment_required", setup_intent=intent["id"], shipping_options=[],
-        status="open", ui_mode="hosted_page", url=f"{world.base_url}/_standin/checkout/{id}",
+        "checkout.session",
+        id=object_id,
+        automatic_tax={"enabled": False},
+        created=world.now(),
+        custom_fields=[],
+        custom_text={},
+        customer=customer,
+        expires_at=world.now() + DAY,
+        livemode=False,
+        mode="setup",
+        payment_method_types=["card"],
+        payment_status="no_payment_required",
+        setup_intent=intent["id"],
+        shipping_options=[],
+        status="open",
+        ui_mode="hosted_page",
+        url=f"{world.base_url}/_standin/checkout/{object_id}",
         **fields,
-    )  # fmt: skip
+    )
     return world.add(made)
 
 
@@ -61,9 +73,7 @@ def retrieve_checkout(world: "StandIn", asked: Request) -> Json:
 
 def list_checkouts(world: "StandIn", asked: Request) -> Json:
     """GET /v1/checkout/sessions."""
-    names = ("customer", "status")
-    equal = {name: asked.params[name] for name in names if name in asked.params}
-    return page(world, "checkout.session", asked, equal=equal)
+    return page(world, "checkout.session", asked, equal=equal_to(asked, "customer", "status"))
 
 
 def expire_checkout(world: "StandIn", asked: Request) -> Json:
@@ -92,7 +102,7 @@ def complete_checkout(world: "StandIn", session: Json, card: str, *, confirmed: 
     return done
 
 
-# -- the customer portal ----------------------------------------------------------------------------
+# -- the customer portal
 
 FEATURES: Json = {
     "customer_update": {"allowed_updates": [], "enabled": False},
@@ -116,16 +126,25 @@ FEATURES: Json = {
 
 
 def _new_configuration(world: "StandIn", params: Json, *, default: bool) -> Json:
-    features = {name: {**FEATURES[name], **params.get("features", {}).get(name, {})}
-                for name in FEATURES}  # fmt: skip
+    features = {
+        name: {**FEATURES[name], **params.get("features", {}).get(name, {})} for name in FEATURES
+    }
     now = world.now()
     made = shape(
-        "billing_portal.configuration", id=ids.new_id("billing_portal.configuration"), active=True,
-        business_profile=params.get("business_profile") or {}, created=now,
-        default_return_url=params.get("default_return_url"), features=features,
-        is_default=default, livemode=False, login_page={"enabled": False},
-        metadata=params.get("metadata") or {}, updated=now, name=params.get("name"),
-    )  # fmt: skip
+        "billing_portal.configuration",
+        id=ids.new_id("billing_portal.configuration"),
+        active=True,
+        business_profile=params.get("business_profile") or {},
+        created=now,
+        default_return_url=params.get("default_return_url"),
+        features=features,
+        is_default=default,
+        livemode=False,
+        login_page={"enabled": False},
+        metadata=params.get("metadata") or {},
+        updated=now,
+        name=params.get("name"),
+    )
     return world.add(made, "billing_portal.configuration.created")
 
 
@@ -151,8 +170,7 @@ def retrieve_configuration(world: "StandIn", asked: Request) -> Json:
 
 def list_configurations(world: "StandIn", asked: Request) -> Json:
     """GET /v1/billing_portal/configurations."""
-    names = ("active", "is_default")
-    equal = {name: asked.params[name] for name in names if name in asked.params}
+    equal = equal_to(asked, "active", "is_default")
     return page(world, "billing_portal.configuration", asked, equal=equal)
 
 
@@ -167,12 +185,12 @@ def create_portal(world: "StandIn", asked: Request) -> Json:
         defaults = world.store.where("billing_portal.configuration", is_default=True)
         chosen = defaults[0] if defaults else _new_configuration(world, {}, default=True)
         configuration = chosen["id"]
-    id = ids.new_id("billing_portal.session")
+    object_id = ids.new_id("billing_portal.session")
     flow = params.get("flow_data")
     return world.add(
         shape(
             "billing_portal.session",
-            id=id,
+            id=object_id,
             configuration=configuration,
             created=world.now(),
             customer=customer,
@@ -180,8 +198,8 @@ def create_portal(world: "StandIn", asked: Request) -> Json:
             livemode=False,
             return_url=params.get("return_url"),
             locale=params.get("locale"),
-            url=f"{world.base_url}/_standin/portal/{id}",
-        )  # fmt: skip
+            url=f"{world.base_url}/_standin/portal/{object_id}",
+        )
     )
 
 

@@ -81,9 +81,8 @@ def _parts(hint: Any) -> tuple[Any, ...]:
 def _nested(hint: Any) -> type | None:
     """The class of a nested object, where the annotation names one."""
     for part in _parts(hint):
-        if inspect.isclass(part) and issubclass(part, StripeObject):
-            if part.__module__ and not _is_open(part):
-                return part
+        if inspect.isclass(part) and issubclass(part, StripeObject) and not _is_open(part):
+            return part
     return None
 
 

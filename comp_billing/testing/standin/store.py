@@ -71,9 +71,9 @@ class Store:
         """A statement carried out; how many rows it touched."""
         return self.db.execute(sql, values).rowcount
 
-    def get(self, kind: str, id: str) -> Json | None:
+    def get(self, kind: str, object_id: str) -> Json | None:
         """One object, or None."""
-        found = self.rows("SELECT body FROM object WHERE kind = ? AND id = ?", kind, id)
+        found = self.rows("SELECT body FROM object WHERE kind = ? AND id = ?", kind, object_id)
         return json.loads(found[0]["body"]) if found else None
 
     def put(self, obj: Json) -> None:
@@ -86,14 +86,14 @@ class Store:
             json.dumps(obj),
         )
 
-    def remove(self, kind: str, id: str) -> None:
+    def remove(self, kind: str, object_id: str) -> None:
         """An object taken away for good."""
-        self.run("DELETE FROM object WHERE kind = ? AND id = ?", kind, id)
+        self.run("DELETE FROM object WHERE kind = ? AND id = ?", kind, object_id)
 
     def where(self, kind: str, **equal: Any) -> list[Json]:
         """Objects of a kind whose top-level fields have these values, oldest first."""
         clauses = "".join(f" AND json_extract(body, '$.{name}') = ?" for name in equal)
-        sql = f"SELECT body FROM object WHERE kind = ?{clauses} ORDER BY seq"
+        sql = f"SELECT body FROM object WHERE kind = ?{clauses} ORDER BY seq"  # noqa: S608  our names
         return [json.loads(row["body"]) for row in self.rows(sql, kind, *equal.values())]
 
     def page(
@@ -123,15 +123,15 @@ class Store:
             values.append(self.seq(kind, cursor))
         order = "ASC" if before and not after else "DESC"
         where = " AND ".join(clauses)
-        sql = f"SELECT body FROM object WHERE {where} ORDER BY seq {order} LIMIT ?"
+        sql = f"SELECT body FROM object WHERE {where} ORDER BY seq {order} LIMIT ?"  # noqa: S608
         found = [json.loads(row["body"]) for row in self.rows(sql, *values, limit)]
         return found if order == "DESC" else found[::-1]
 
-    def seq(self, kind: str, id: str) -> int:
+    def seq(self, kind: str, object_id: str) -> int:
         """The place of an object in the order of making; KeyError if there is none."""
-        found = self.rows("SELECT seq FROM object WHERE kind = ? AND id = ?", kind, id)
+        found = self.rows("SELECT seq FROM object WHERE kind = ? AND id = ?", kind, object_id)
         if not found:
-            raise KeyError(id)
+            raise KeyError(object_id)
         return int(found[0]["seq"])
 
     def setting(self, name: str, default: str = "") -> str:
@@ -146,7 +146,7 @@ class Store:
     def clear(self) -> None:
         """Everything forgotten."""
         for table in TABLES:
-            self.run(f"DELETE FROM {table}")
+            self.run(f"DELETE FROM {table}")  # noqa: S608  our own names
 
     def close(self) -> None:
         """The database closed."""

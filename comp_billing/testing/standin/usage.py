@@ -117,13 +117,28 @@ def accept(world: "StandIn", asked: Request, params: Json, timestamp: int) -> Js
         "INSERT INTO usage (identifier, meter, customer, event_name, value, timestamp, received,"
         " state, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')"
     )
-    world.store.run(sql, identifier, meter["id"], customer, params["event_name"], value,
-                    timestamp, world.now(), state)  # fmt: skip
+    world.store.run(
+        sql,
+        identifier,
+        meter["id"],
+        customer,
+        params["event_name"],
+        value,
+        timestamp,
+        world.now(),
+        state,
+    )
     if fault:
         report(world, meter, identifier, fault.code)
-    return shape("billing.meter_event", created=world.now(), event_name=params["event_name"],
-                 identifier=identifier, livemode=False, payload=payload,
-                 timestamp=timestamp)  # fmt: skip
+    return shape(
+        "billing.meter_event",
+        created=world.now(),
+        event_name=params["event_name"],
+        identifier=identifier,
+        livemode=False,
+        payload=payload,
+        timestamp=timestamp,
+    )
 
 
 def report(world: "StandIn", meter: Json, identifier: str, code: str) -> None:
@@ -187,6 +202,11 @@ def adjust(world: "StandIn", asked: Request) -> Json:
     if found[-1]["received"] <= world.now() - DAY:
         raise ApiError("Events can be cancelled within 24 hours only.", param="cancel[identifier]")
     world.store.run("UPDATE usage SET state = 'cancelled' WHERE seq = ?", found[-1]["seq"])
-    return shape("billing.meter_event_adjustment", cancel={"identifier": identifier},
-                 event_name=params["event_name"], livemode=False, status="pending",
-                 type="cancel")  # fmt: skip
+    return shape(
+        "billing.meter_event_adjustment",
+        cancel={"identifier": identifier},
+        event_name=params["event_name"],
+        livemode=False,
+        status="pending",
+        type="cancel",
+    )

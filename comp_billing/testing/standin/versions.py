@@ -17,9 +17,9 @@ def render(event: Json, version: str | None) -> Json:
         return event
     result = copy.deepcopy(event)
     result["api_version"] = version
-    if version < BASIL:
-        obj = result["data"]["object"]
-        OLDER.get(obj["object"], lambda obj: None)(obj)
+    obj = result["data"]["object"]
+    if version < BASIL and obj["object"] in OLDER:
+        OLDER[obj["object"]](obj)
     return result
 
 

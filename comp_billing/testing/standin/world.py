@@ -58,7 +58,7 @@ class StandIn:
         self.calls: Counter[str] = Counter()
         self._busy_keys: set[str] = set()
 
-    # -- time ---------------------------------------------------------------------------------
+    # -- time
 
     def now(self) -> int:
         """The account's time, seconds since the Unix epoch."""
@@ -73,7 +73,7 @@ class StandIn:
     def _perform(self, action: str, target: str) -> None:
         cycle.perform(self, action, target)
 
-    # -- webhooks -----------------------------------------------------------------------------
+    # -- webhooks
 
     def add_webhook(self, url: str, *, secret: str | None = None) -> str:
         """Every event, snapshot and thin, sent to an address from now on; its signing secret.
@@ -87,26 +87,26 @@ class StandIn:
             endpoints.build_destination(self, url, ["*"], secret=made["_secret"])
             return str(made["_secret"])
 
-    def deliver(self, handler: Handler, *, all: bool = False) -> int:
+    def deliver(self, handler: Handler, *, everything: bool = False) -> int:
         """Due deliveries handed to `handler(body, headers)`; how many it took.
 
         The handler answers the HTTP status, or None for success; what it refuses, or raises
         OSError on, waits for its retry. `all` hands over what waits, too.
         """
-        return self.deliveries.flush(handler, all=all)
+        return self.deliveries.flush(handler, everything=everything)
 
-    # -- objects ------------------------------------------------------------------------------
+    # -- objects
 
-    def find(self, kind: str, id: str) -> Json | None:
+    def find(self, kind: str, object_id: str) -> Json | None:
         """An object that exists and is not deleted, or None."""
-        found = self.store.get(kind, id)
+        found = self.store.get(kind, object_id)
         return None if found is None or found.get("deleted") else found
 
-    def need(self, kind: str, id: str, *, param: str = "id") -> Json:
+    def need(self, kind: str, object_id: str, *, param: str = "id") -> Json:
         """An object that must exist; raises `resource_missing`, 400 if a parameter named it."""
-        if found := self.find(kind, id):
+        if found := self.find(kind, object_id):
             return found
-        raise missing(kind, id, param=param, status=404 if param == "id" else 400)
+        raise missing(kind, object_id, param=param, status=404 if param == "id" else 400)
 
     def add(self, obj: Json, event: str | None = None) -> Json:
         """A new object kept, and told of by an event."""
@@ -129,25 +129,27 @@ class StandIn:
         """An object as Stripe shows it: nested lists filled in, private fields left out."""
         return expansion.view(self, obj)
 
-    # -- requests -----------------------------------------------------------------------------
+    # -- requests
 
     def handle(self, verb: str, url: str, headers: dict[str, str], body: bytes = b"") -> Reply:
         """One HTTP request answered; raises `Dropped` where a fault cuts the connection."""
-        id = ids.new_id("request")
+        request_id = ids.new_id("request")
         lower = {name.lower(): value for name, value in headers.items()}
         try:
-            asked = request.read(verb, url, lower, body, id)
+            asked = request.read(verb, url, lower, body, request_id)
             return self._answer(asked)
         except ApiError as problem:
-            return self._reply(problem.status, problem.body(id), id, problem.headers)
+            return self._reply(
+                problem.status, problem.body(request_id), request_id, problem.headers
+            )
 
     def _reply(
-        self, status: int, body: Json | str, id: str, headers: dict[str, str] | None = None
+        self, status: int, body: Json | str, request_id: str, headers: dict[str, str] | None = None
     ) -> Reply:
         text = body if isinstance(body, str) else json.dumps(body)
         # the Date of the account's clock: it is what readers stamp lists with
         date = formatdate(self.now(), usegmt=True)
-        common = {"Content-Type": "application/json", "Request-Id": id, "Date": date}
+        common = {"Content-Type": "application/json", "Request-Id": request_id, "Date": date}
         return Reply(status, text, {**common, **(headers or {})})
 
     def _answer(self, asked: Request) -> Reply:
@@ -164,7 +166,7 @@ class StandIn:
                 raise ApiError(
                     "There is currently another in-progress request using this Idempotency Key.",
                     status=409,
-                    type="idempotency_error",
+                    kind="idempotency_error",
                     code="idempotency_key_in_use",
                 )
             self._busy_keys |= {key} if key else set()
@@ -190,7 +192,7 @@ class StandIn:
                 "Keys for idempotent requests can only be used with the same parameters they were"
                 f" first used with. Try using a key other than '{key}' if you meant to execute a"
                 " different request.",
-                type="idempotency_error",
+                kind="idempotency_error",
             )
         headers = {"Idempotent-Replayed": "true", "Idempotency-Key": key or ""}
         return self._reply(found[0]["status"], found[0]["body"], asked.id, headers)
