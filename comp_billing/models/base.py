@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 from django.db import models
 
@@ -26,6 +26,8 @@ class StripeObject(models.Model):
     kind: str
     #: Start of the object's ids, e.g. ``"cus_"``; empty when ids may be chosen freely.
     id_prefix: str = ""
+    #: Columns of ours (attnames) that a deleted object gives up, so that a successor may have them.
+    tombstone_clears: tuple[str, ...] = ()
 
     stripe_id = models.CharField(primary_key=True, max_length=255)
     data = models.JSONField(default=dict)
@@ -40,7 +42,7 @@ class StripeObject(models.Model):
     # First, so that lists and reverse relations leave placeholders and tombstones out. Foreign
     # keys are followed through all_objects, the base manager: they may point at either.
     objects = LiveManager()
-    all_objects: models.Manager[Self] = models.Manager()
+    all_objects = models.Manager()  # noqa: DJ012 - a manager too, not a field
 
     class Meta:
         abstract = True
@@ -61,3 +63,13 @@ class StripeObject(models.Model):
         value is None, never an error.
         """
         raise NotImplementedError
+
+    @classmethod
+    def embedded(cls, data: dict[str, Any]) -> list[dict[str, Any]]:
+        """Children that arrive whole within this object; written after it with its stamp."""
+        return []
+
+    @classmethod
+    def removes_missing(cls, data: dict[str, Any]) -> type[StripeObject] | None:
+        """The kind of child of which ``embedded`` names all there are; the others are gone."""
+        return None

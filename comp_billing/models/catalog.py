@@ -15,6 +15,7 @@ class Product(StripeObject):
     """A Stripe product: one per project."""
 
     kind = "product"
+    tombstone_clears = ("project_id",)
 
     project = models.OneToOneField(
         Project, models.PROTECT, null=True, blank=True, related_name="product"
@@ -24,7 +25,10 @@ class Product(StripeObject):
 
     @classmethod
     def columns(cls, data: dict[str, Any]) -> dict[str, Any]:
-        return {"name": data.get("name") or "", "active": bool(data.get("active", True))}
+        return {
+            "name": shapes.text(data.get("name")),
+            "active": shapes.flag(data.get("active"), default=True),
+        }
 
 
 class Meter(StripeObject):
@@ -40,7 +44,10 @@ class Meter(StripeObject):
 
     @classmethod
     def columns(cls, data: dict[str, Any]) -> dict[str, Any]:
-        return {"event_name": data.get("event_name") or "", "status": data.get("status") or ""}
+        return {
+            "event_name": shapes.text(data.get("event_name")),
+            "status": shapes.text(data.get("status")),
+        }
 
 
 class Plan(StripeObject):
@@ -60,14 +67,14 @@ class Plan(StripeObject):
 
     @classmethod
     def columns(cls, data: dict[str, Any]) -> dict[str, Any]:
-        recurring = data.get("recurring") or {}
+        recurring = shapes.recurring(data)
         return {
             "product_id": shapes.ref(data.get("product")),
             "meter_id": shapes.ref(recurring.get("meter")),
-            "usage_type": recurring.get("usage_type") or "",
-            "currency": data.get("currency") or "",
-            "amount_decimal": shapes.decimal(data.get("unit_amount_decimal")),
-            "interval": recurring.get("interval") or "",
-            "interval_count": recurring.get("interval_count"),
-            "active": bool(data.get("active", True)),
+            "usage_type": shapes.text(recurring.get("usage_type")),
+            "currency": shapes.text(data.get("currency")),
+            "amount_decimal": shapes.unit_amount(data),
+            "interval": shapes.text(recurring.get("interval")),
+            "interval_count": shapes.integer(recurring.get("interval_count")),
+            "active": shapes.flag(data.get("active"), default=True),
         }

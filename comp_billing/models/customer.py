@@ -17,6 +17,7 @@ class Customer(StripeObject):
 
     kind = "customer"
     id_prefix = "cus_"
+    tombstone_clears = ("user_id",)
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="customer"
@@ -26,8 +27,8 @@ class Customer(StripeObject):
 
     @classmethod
     def columns(cls, data: dict[str, Any]) -> dict[str, Any]:
-        settings_ = data.get("invoice_settings") or {}
+        billing = shapes.mapping(data.get("invoice_settings"))
         return {
-            "email": data.get("email") or "",
-            "default_payment_method": shapes.ref(settings_.get("default_payment_method")) or "",
+            "email": shapes.text(data.get("email")),
+            "default_payment_method": shapes.ref(billing.get("default_payment_method")) or "",
         }

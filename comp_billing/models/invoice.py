@@ -28,9 +28,9 @@ class Charge(StripeObject):
         return {
             "customer_id": shapes.ref(data.get("customer")),
             "payment_intent": shapes.ref(data.get("payment_intent")) or "",
-            "amount": data.get("amount"),
-            "currency": data.get("currency") or "",
-            "status": data.get("status") or "",
+            "amount": shapes.integer(data.get("amount")),
+            "currency": shapes.text(data.get("currency")),
+            "status": shapes.text(data.get("status")),
         }
 
 
@@ -65,14 +65,22 @@ class Invoice(StripeObject):
         return {
             "customer_id": shapes.ref(data.get("customer")),
             "subscription_id": shapes.invoice_subscription(data),
-            "status": data.get("status") or "",
-            "number": data.get("number") or "",
-            "currency": data.get("currency") or "",
-            "total": data.get("total"),
-            "amount_due": data.get("amount_due"),
-            "amount_paid": data.get("amount_paid"),
+            "status": shapes.text(data.get("status")),
+            "number": shapes.text(data.get("number")),
+            "currency": shapes.text(data.get("currency")),
+            "total": shapes.integer(data.get("total")),
+            "amount_due": shapes.integer(data.get("amount_due")),
+            "amount_paid": shapes.integer(data.get("amount_paid")),
             "created": shapes.moment(data.get("created")),
         }
+
+    @classmethod
+    def embedded(cls, data: dict[str, Any]) -> list[dict[str, Any]]:
+        """Its payments, present when they were expanded."""
+        return [
+            {"object": "invoice_payment", **payment, "invoice": data["id"]}
+            for payment in shapes.listed(data.get("payments"))
+        ]
 
 
 class InvoicePayment(StripeObject):
@@ -90,12 +98,12 @@ class InvoicePayment(StripeObject):
 
     @classmethod
     def columns(cls, data: dict[str, Any]) -> dict[str, Any]:
-        payment = data.get("payment") or {}
+        payment = shapes.mapping(data.get("payment"))
         return {
             "invoice_id": shapes.ref(data.get("invoice")),
             "charge_id": shapes.ref(payment.get("charge")),
             "payment_intent": shapes.ref(payment.get("payment_intent")) or "",
-            "status": data.get("status") or "",
-            "is_default": bool(data.get("is_default")),
-            "amount_paid": data.get("amount_paid"),
+            "status": shapes.text(data.get("status")),
+            "is_default": shapes.flag(data.get("is_default")),
+            "amount_paid": shapes.integer(data.get("amount_paid")),
         }

@@ -32,8 +32,25 @@ class Subscription(StripeObject):
     def columns(cls, data: dict[str, Any]) -> dict[str, Any]:
         return {
             "customer_id": shapes.ref(data.get("customer")),
-            "status": data.get("status") or "",
+            "status": shapes.text(data.get("status")),
         }
+
+    @classmethod
+    def embedded(cls, data: dict[str, Any]) -> list[dict[str, Any]]:
+        """Its items; an item names no subscription of its own in every API version."""
+        # Until 2025-03-31 the periods were the subscription's.
+        periods: dict[str, Any] = {
+            key: data[key] for key in ("current_period_start", "current_period_end") if key in data
+        }
+        return [
+            {**periods, "object": "subscription_item", **item, "subscription": data["id"]}
+            for item in shapes.listed(data.get("items"))
+        ]
+
+    @classmethod
+    def removes_missing(cls, data: dict[str, Any]) -> type[StripeObject] | None:
+        """Items that a complete list no longer names have been removed."""
+        return SubscriptionItem if shapes.is_whole(data.get("items")) else None
 
 
 class SubscriptionItem(StripeObject):

@@ -1,0 +1,7 @@
+"""The mirror of Stripe: every writer of proxies ends in ``upsert``, the one guarded upsert."""
+
+from comp_billing.mirror.kinds import KINDS, register
+from comp_billing.mirror.sql import Rank
+from comp_billing.mirror.write import ensure, upsert
+
+__all__ = ["KINDS", "Rank", "ensure", "register", "upsert"]

@@ -1,0 +1,67 @@
+"""Which model mirrors which kind of Stripe object, parents before children."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from django.db import models
+
+from comp_billing.models import (
+    Charge,
+    Customer,
+    Invoice,
+    InvoicePayment,
+    Meter,
+    Plan,
+    Product,
+    StripeObject,
+    Subscription,
+    SubscriptionItem,
+)
+
+#: Value of the object's ``object`` field -> model. In the order in which tables are written, by
+#: every writer alike: two transactions that take the same locks in one order cannot deadlock.
+KINDS: dict[str, type[StripeObject]] = {}
+
+
+def register(model: type[StripeObject]) -> type[StripeObject]:
+    """Mirror a further kind of object; usable as a class decorator. Call it from ``ready()``.
+
+    Its foreign keys to other proxies must be nullable and point at kinds registered before.
+    """
+    KINDS[model.kind] = model
+    return model
+
+
+@cache
+def parents(model: type[StripeObject]) -> dict[str, type[StripeObject]]:
+    """{attname: parent}: the foreign keys of a kind that Stripe tells (not ours)."""
+    told = model.columns({"id": ""}).keys()
+    return {
+        field.attname: field.related_model
+        for field in model._meta.concrete_fields
+        if isinstance(field, models.ForeignKey)
+        and field.attname in told
+        and issubclass(field.related_model, StripeObject)
+    }
+
+
+def in_order(kinds: Iterable[type[StripeObject]]) -> list[type[StripeObject]]:
+    """Models sorted into the order of writing."""
+    rank = {model: place for place, model in enumerate(KINDS.values())}
+    return sorted(kinds, key=lambda model: rank[model])
+
+
+for _model in (
+    Product,
+    Meter,
+    Plan,
+    Customer,
+    Charge,
+    Subscription,
+    SubscriptionItem,
+    Invoice,
+    InvoicePayment,
+):
+    register(_model)
