@@ -73,3 +73,9 @@ class StripeObject(models.Model):
     def removes_missing(cls, data: dict[str, Any]) -> type[StripeObject] | None:
         """The kind of child of which ``embedded`` names all there are; the others are gone."""
         return None
+
+    @classmethod
+    def is_final(cls, data: dict[str, Any]) -> bool:
+        """Whether the object has reached a state that it never leaves: of two versions of one
+        second, this is the later."""
+        return False

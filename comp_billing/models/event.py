@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from comp_billing import shapes
 from comp_billing.models.customer import Customer
 from comp_billing.models.invoice import Invoice
 
@@ -44,6 +47,9 @@ class Event(models.Model):
     state = models.CharField(max_length=10, choices=EventState.choices, default=EventState.PENDING)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True)
+    # When the mirror and the in-transaction handlers were done, once and for all; from then on only
+    # the stored handlers remain.
+    applied_at = models.DateTimeField(null=True)
     processed_at = models.DateTimeField(null=True)
     error = models.TextField(blank=True)
 
@@ -54,8 +60,19 @@ class Event(models.Model):
                 fields=["next_attempt_at"],
                 condition=Q(state__in=["pending", "failed"]),
                 name="comp_billing_event_due",
-            )
+            ),
+            models.Index(fields=["-created"], name="comp_billing_event_recent"),
         ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.stripe_id}"
+
+    @property
+    def object_data(self) -> dict[str, Any]:
+        """The object as it was at the time of the event; empty for a thin event."""
+        return shapes.mapping(shapes.mapping(self.payload.get("data")).get("object"))
+
+    @property
+    def previous(self) -> dict[str, Any]:
+        """The old values of what an update changed."""
+        return shapes.mapping(shapes.mapping(self.payload.get("data")).get("previous_attributes"))

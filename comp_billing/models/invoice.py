@@ -82,6 +82,10 @@ class Invoice(StripeObject):
             for payment in shapes.listed(data.get("payments"))
         ]
 
+    @classmethod
+    def is_final(cls, data: dict[str, Any]) -> bool:
+        return data.get("status") in ("paid", "void")
+
 
 class InvoicePayment(StripeObject):
     """A payment towards an invoice: where Stripe now links invoices and payment intents."""
@@ -107,3 +111,7 @@ class InvoicePayment(StripeObject):
             "is_default": shapes.flag(data.get("is_default")),
             "amount_paid": shapes.integer(data.get("amount_paid")),
         }
+
+    @classmethod
+    def is_final(cls, data: dict[str, Any]) -> bool:
+        return data.get("status") in ("paid", "canceled")

@@ -48,6 +48,10 @@ class Subscription(StripeObject):
         ]
 
     @classmethod
+    def is_final(cls, data: dict[str, Any]) -> bool:
+        return data.get("status") in ("canceled", "incomplete_expired")
+
+    @classmethod
     def removes_missing(cls, data: dict[str, Any]) -> type[StripeObject] | None:
         """Items that a complete list no longer names have been removed."""
         return SubscriptionItem if shapes.is_whole(data.get("items")) else None
