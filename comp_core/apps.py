@@ -1,11 +1,46 @@
-"""App configuration of comp_core."""
+"""App configuration: checks, a project row for every model, the core's maintenance loops."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.core import checks
+from django.db.models.signals import post_migrate
 
 
 class CompCoreConfig(AppConfig):
     name = "comp_core"
     verbose_name = "COMP runs"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from comp_core import checks as core_checks
+        from comp_core.projects import ensure_projects
+
+        def on_migrated(using: str, apps: Any, **kwargs: Any) -> None:
+            # After a migration backwards there may be no table to fill.
+            if any(model._meta.label == "comp_users.Project" for model in apps.get_models()):
+                ensure_projects(using=using)
+
+        checks.register(core_checks.check_settings)
+        checks.register(core_checks.check_duplicates)
+        checks.register(core_checks.check_databases)
+        post_migrate.connect(
+            on_migrated, sender=self, weak=False, dispatch_uid="comp_core.projects_for_models"
+        )
+        self._register_loops()
+
+    def _register_loops(self) -> None:
+        from comp_core.conf import conf
+        from comp_core.lifecycle import abort_overdue, reap
+        from comp_core.maintenance import register_loop
+        from comp_core.tickets import mend_tickets, prune_tickets
+
+        def often() -> float:
+            return conf.MAINTENANCE_SECONDS
+
+        register_loop("comp_core.reap", reap, seconds=often)
+        register_loop("comp_core.abort", abort_overdue, seconds=often)
+        register_loop("comp_core.tickets", mend_tickets, seconds=often)
+        register_loop("comp_core.prune_tickets", prune_tickets, seconds=3600)

@@ -15,6 +15,7 @@ class CoreSettings(SettingsDict):
     METER = Setting("comp_core.metering.NullMeter", "Dotted path of the meter that prices runs.")
     CURRENCY = Setting("usd", "ISO 4217 code of the site's one currency, lower case.")
     TASK_BACKEND = Setting("default", "Alias in TASKS of the backend that carries tickets.")
+    CHECK_QUEUE = Setting("checks", "Queue of input checks, which never wait behind runs.")
     STORAGE = Setting("default", "Alias in STORAGES where outputs and uploads are kept.")
     PYTHON = Setting(sys.executable, "Python interpreter that executes models.")
     LEASE_SECONDS = Setting(60, "How long a run stays a silent worker's.", types=(int, float))
@@ -33,11 +34,25 @@ class CoreSettings(SettingsDict):
         "Resident memory at which a model is stopped; None: unbounded.",
         types=(int, type(None)),
     )
+    ADDRESS_SPACE_BYTES = Setting(
+        None,
+        "Limit on a model's address space; breaks models that reserve much, such as the JVM.",
+        types=(int, type(None)),
+    )
+    MODEL_ENVIRONMENT = Setting(
+        [], "Names of environment variables that models get besides the harmless ones."
+    )
     MAX_OUTPUT_BYTES = Setting(64 * 2**20, "Largest single output.")
     MAX_RUN_OUTPUT_BYTES = Setting(256 * 2**20, "Largest sum of one run's outputs.")
     MAX_UPLOAD_BYTES = Setting(20 * 2**20, "Largest uploaded input file.")
+    MAX_ROWS_SHOWN = Setting(200, "Rows of a table that a page shows; downloads have them all.")
     STDOUT_TAIL_BYTES = Setting(16_384, "How much of a model's last words is kept.")
     WORKER_POLL_SECONDS = Setting(0.2, "Pause of an idle worker.", types=(int, float))
+    SHUTDOWN_SECONDS = Setting(
+        8.0,
+        "How long a stopping worker lets its run go on before it is requeued.",
+        types=(int, float),
+    )
     MAINTENANCE_SECONDS = Setting(2.0, "Pause between two maintenance rounds.", types=(int, float))
 
 

@@ -18,6 +18,10 @@ class InputsNotValid(CompError):
     """Only checked and valid inputs can be submitted: correct the errors and submit again."""
 
 
+class InputsFrozen(CompError):
+    """Inputs that have a run never change: copy them to run with other values."""
+
+
 class UnknownModel(CompError):
     """No installed app declares a model of this name: see COMP_CORE in the settings."""
 

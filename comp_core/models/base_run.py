@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from comp_core.models.run import Run
+from django.core.checks import CheckMessage
 
-if TYPE_CHECKING:
-    pass
+from comp_core.declaration import check_declaration
+from comp_core.models.run import Run
 
 
 class CoreRun(Run):
@@ -34,3 +34,8 @@ class CoreRun(Run):
 
     class Meta:
         abstract = True
+
+    @classmethod
+    def check(cls, **kwargs: Any) -> list[CheckMessage]:
+        """Django's own checks of a model, and those of the declaration."""
+        return [*super().check(**kwargs), *check_declaration(cls)]

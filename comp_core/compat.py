@@ -1,0 +1,16 @@
+"""The one place that knows which package provides ``django.tasks`` (Django 6) or its backport."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import django
+from django_tasks_db import compat as _tasks_db
+
+_tasks: Any = import_module("django.tasks" if django.VERSION >= (6, 0) else "django_tasks")
+
+# Decorator of module-level functions that workers execute.
+task: Any = _tasks.task
+task_backends: Any = _tasks.task_backends
+InvalidTaskBackend: type[Exception] = _tasks_db.InvalidTaskBackend

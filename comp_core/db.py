@@ -1,0 +1,49 @@
+"""The database's clock, and patience with a database that is busy or away for a moment."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db.models import DateTimeField, ExpressionWrapper
+from django.db.models.functions import Now
+
+T = TypeVar("T")
+
+logger = logging.getLogger("comp_core")
+
+
+def from_now(seconds: float) -> Any:
+    """An expression for a moment by the database's clock; negative seconds lie in the past."""
+    return ExpressionWrapper(Now() + timedelta(seconds=seconds), output_field=DateTimeField())
+
+
+def patient(seconds: float) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Repeat a function while the database refuses or is away, for so many seconds.
+
+    Only for functions that are safe to repeat, called outside transactions.
+    """
+
+    def wrap(function: Callable[..., T]) -> Callable[..., T]:
+        @functools.wraps(function)
+        def repeat(*args: Any, **kwargs: Any) -> T:
+            end, pause = time.monotonic() + seconds, 0.05
+            while True:
+                try:
+                    return function(*args, **kwargs)
+                except (OperationalError, InterfaceError) as error:
+                    if time.monotonic() + pause > end:
+                        raise
+                    logger.warning("%s: %s; trying again.", function.__name__, error)
+                close_old_connections()
+                time.sleep(pause)
+                pause = min(pause * 2, 2.0)
+
+        return repeat
+
+    return wrap

@@ -1,0 +1,141 @@
+"""What a model's process is told: the job file, its scratch directory and its environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path, PurePath
+from typing import Any, Literal
+from uuid import UUID
+
+from django.db.models.fields.files import FieldFile
+
+from comp_core.conf import conf
+from comp_core.declaration import ModelSpec
+from comp_core.models import CoreInputs
+
+Task = Literal["run", "check"]
+
+# Passed on to models; everything else (keys, passwords, database addresses) stays with the site.
+HARMLESS = frozenset(
+    "PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ LD_LIBRARY_PATH DYLD_LIBRARY_PATH VIRTUAL_ENV "
+    "CONDA_PREFIX JAVA_HOME R_HOME R_LIBS JULIA_DEPOT_PATH CUDA_VISIBLE_DEVICES SSL_CERT_FILE "
+    "REQUESTS_CA_BUNDLE".split()
+)
+HARMLESS_PREFIXES = ("LC_", "OMP_", "MKL_", "OPENBLAS_", "NUMEXPR_", "NUMBA_", "XDG_")
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """A run's own directory: removed with everything in it when the run ends."""
+
+    root: Path
+
+    @property
+    def working(self) -> Path:
+        return self.root / "work"
+
+    @property
+    def inputs(self) -> Path:
+        return self.root / "inputs"
+
+    @property
+    def outputs(self) -> Path:
+        return self.root / "outputs"
+
+    @property
+    def temporary(self) -> Path:
+        return self.root / "tmp"
+
+
+@contextmanager
+def scratch_directory() -> Iterator[Scratch]:
+    """Raises OSError when there is no room for it."""
+    # A model may leave files that it has made unreadable; they must not fail its run.
+    with tempfile.TemporaryDirectory(prefix="comp-run-", ignore_cleanup_errors=True) as name:
+        scratch = Scratch(Path(name))
+        for part in (scratch.working, scratch.inputs, scratch.outputs, scratch.temporary):
+            part.mkdir()
+        yield scratch
+
+
+def write_job(task: Task, spec: ModelSpec, inputs: CoreInputs, scratch: Scratch) -> Path:
+    """Write the job file of a run or a check; copies uploaded files into the scratch directory."""
+    job = {
+        "task": task,
+        "functions": spec.functions,
+        "inputs": encode_inputs(inputs, scratch.inputs),
+        "same_interpreter": spec.interpreter == sys.executable,
+        "sys_path": import_path(spec.interpreter),
+        "worker_pid": os.getpid(),
+        "output_directory": str(scratch.outputs),
+        "max_output_bytes": conf.MAX_OUTPUT_BYTES,
+        "max_run_output_bytes": conf.MAX_RUN_OUTPUT_BYTES,
+        "address_space_bytes": conf.ADDRESS_SPACE_BYTES,
+    }
+    path = scratch.root / "job.json"
+    path.write_text(json.dumps(job), encoding="utf-8")
+    return path
+
+
+def import_path(interpreter: str) -> list[str]:
+    """Where the project's modules are. Another interpreter keeps its own libraries to itself."""
+    entries = [os.path.abspath(entry) for entry in sys.path]
+    if interpreter == sys.executable:
+        return entries
+    ours = tuple({f"{sys.prefix}/", f"{sys.base_prefix}/"})
+    return [entry for entry in entries if not f"{entry}/".startswith(ours)]
+
+
+def environment(scratch: Scratch, mark: str) -> dict[str, str]:
+    """The model's environment variables; ``mark`` lets us find everything that it has started."""
+    extra = frozenset(conf.MODEL_ENVIRONMENT)
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in HARMLESS or name in extra or name.startswith(HARMLESS_PREFIXES)
+    }
+    return {**kept, "TMPDIR": str(scratch.temporary), "COMP_RUN_MARK": mark}
+
+
+def encode_inputs(inputs: CoreInputs, directory: Path) -> dict[str, tuple[str, Any]]:
+    """{name: (kind, value)} of the parameters, as ``comp_core.child`` decodes them."""
+    return {
+        field.name: _encode(getattr(inputs, field.attname), field.name, inputs, directory)
+        for field in inputs.parameter_fields()
+    }
+
+
+def _encode(value: Any, name: str, inputs: CoreInputs, directory: Path) -> tuple[str, Any]:
+    if isinstance(value, FieldFile):
+        return ("file", _copy_file(value, name, inputs, directory)) if value else ("plain", None)
+    if isinstance(value, datetime):  # a date too, so before it
+        return "datetime", value.isoformat()
+    if isinstance(value, (date, time)):
+        return type(value).__name__, value.isoformat()
+    if isinstance(value, timedelta):
+        return "seconds", value.total_seconds()
+    if isinstance(value, Decimal):
+        return "decimal", str(value)
+    if isinstance(value, UUID):
+        return "uuid", str(value)
+    return "plain", value
+
+
+def _copy_file(file: FieldFile, name: str, inputs: CoreInputs, directory: Path) -> str:
+    """Copy an upload under the name that its user gave it; answers the path."""
+    given = str(inputs.adjustment.get(name) or file.name)
+    folder = directory / name
+    folder.mkdir()
+    target = folder / (PurePath(given).name or "file")
+    with file.open("rb") as source, target.open("wb") as copy:
+        shutil.copyfileobj(source, copy)
+    return str(target)

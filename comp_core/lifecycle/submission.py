@@ -1,0 +1,156 @@
+"""From checked inputs to a queued run with its terms frozen."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Max, Min, Q, Subquery
+from django.db.models.functions import Now
+
+from comp_core import __version__
+from comp_core.conf import conf
+from comp_core.declaration import ModelSpec
+from comp_core.exceptions import InputsNotValid, RunRefused
+from comp_core.metering import get_meter
+from comp_core.models import CoreInputs, Run
+from comp_core.registry import spec_of
+from comp_core.status import InputsStatus, RunStatus
+from comp_core.tickets import send_ticket
+from comp_users.models import Project
+
+
+def submit(
+    inputs: CoreInputs,
+    *,
+    title: str = "",
+    is_public: bool | None = None,
+    idempotency_key: str | None = None,
+    parent: Run | None = None,
+) -> Run:
+    """Queue a run of these inputs and freeze its terms: rate, payer, versions, deadlines.
+
+    Submitting again, with the same key or the same inputs, answers the run that exists. Raises
+    InputsNotValid, or RunRefused with the reason for the user. The ticket leaves on commit.
+    """
+    spec = spec_of(inputs)
+    wish = {
+        "title": title,
+        "is_public": is_public,
+        "idempotency_key": idempotency_key or None,
+        "parent": parent,
+    }
+    try:
+        with transaction.atomic():
+            return _submit(spec, inputs, wish)
+    except IntegrityError:
+        # Somebody else submitted the same at the same moment and was first.
+        existing = _existing(spec, inputs, wish["idempotency_key"])
+        if existing is None:
+            raise
+        return existing
+
+
+def _submit(spec: ModelSpec, inputs: CoreInputs, wish: dict[str, Any]) -> Run:
+    # No run stores an empty key, so without a key this finds nothing.
+    key = wish["idempotency_key"] or ""
+    # Locking the inputs makes a double click wait here and then find the first click's run.
+    locked = (
+        spec.inputs_model._default_manager.select_for_update(of=("self",))
+        .select_related("owner__user")
+        .annotate(
+            run_with_key=Subquery(
+                Run.objects.filter(owner=inputs.owner_id, idempotency_key=key).values("pk")[:1]
+            ),
+            run_of_inputs=Subquery(
+                spec.run_model._base_manager.filter(inputs=inputs.pk).values("pk")[:1]
+            ),
+        )
+        .get(pk=inputs.pk)
+    )
+    existing = locked.run_with_key or locked.run_of_inputs
+    if existing is not None:
+        run: Run = spec.run_model._base_manager.get(pk=existing)
+        return run
+    if locked.status != InputsStatus.VALID:
+        raise InputsNotValid
+    run = _new_run(spec, locked, wish)
+    run.save(force_insert=True)
+    get_meter().authorize(run)
+    transaction.on_commit(partial(send_ticket, run.queue), robust=True)
+    return run
+
+
+def _existing(spec: ModelSpec, inputs: CoreInputs, key: str | None) -> Run | None:
+    same = Q(inputs=inputs.pk) | Q(owner=inputs.owner_id, idempotency_key=key or "")
+    run: Run | None = spec.run_model._base_manager.filter(same).first()
+    return run
+
+
+def _new_run(spec: ModelSpec, inputs: Any, wish: dict[str, Any]) -> Run:
+    owner = inputs.owner
+    project = _project(spec, owner_id=owner.pk)
+    if not owner.may_run(project):
+        raise RunRefused("Your account may not run this model.")
+    wish["is_public"] = owner.runs_public if wish["is_public"] is None else wish["is_public"]
+    run: Run = spec.run_model(
+        inputs=inputs,
+        owner=owner,
+        payer_id=project.sponsor_id or owner.pk,
+        project=project,
+        queue=spec.queue,
+        priority=spec.priority,
+        max_attempts=conf.MAX_ATTEMPTS,
+        timeout_seconds=spec.deadline_seconds,
+        queued_at=project.db_now,
+        start_deadline_at=project.db_now + timedelta(seconds=conf.QUEUE_DEADLINE_SECONDS),
+        start_tag=_start_tag(project),
+        server_cost=project.server_cost,
+        currency=get_meter().currency,
+        upstream_version=project.upstream_version,
+        comp_version=__version__,
+        **wish,
+    )
+    return run
+
+
+def _project(spec: ModelSpec, *, owner_id: int) -> Any:
+    """The project with the moment by the database's clock and the state of the fair share."""
+    waiting = Run.objects.filter(
+        queue=spec.queue, priority=spec.priority, status=RunStatus.QUEUED
+    ).order_by()
+    active = Run.objects.filter(
+        queue=spec.queue,
+        priority=spec.priority,
+        status__in=[RunStatus.QUEUED, RunStatus.RUNNING],
+    ).order_by()
+    annotated = Project.objects.annotate(
+        db_now=Now(),
+        queue_head=_aggregate(waiting, Min("start_tag")),
+        served=_aggregate(active.filter(status=RunStatus.RUNNING), Max("start_tag")),
+        own_last=_aggregate(active.filter(owner=owner_id), Max("start_tag")),
+    )
+    try:
+        return annotated.get(slug=spec.slug)
+    except Project.DoesNotExist:
+        text = f"The model {spec.title} is not set up on this site yet."
+        raise RunRefused(text) from None
+
+
+def _aggregate(runs: Any, aggregate: Any) -> Subquery:
+    """An aggregate over all of these runs as a scalar subquery."""
+    group = runs.annotate(everything=F("queue")).values("everything")
+    return Subquery(group.annotate(tag=aggregate).values("tag"))
+
+
+def _start_tag(project: Any) -> int:
+    """Start-time fair queueing: the place that each waiting run takes, one step per run and owner.
+
+    A new owner starts level with whoever is next, and each owner's n-th waiting run comes after
+    the others' (n-1)-th, so ten thousand runs of one delay another's first by one run's length.
+    """
+    level = project.queue_head if project.queue_head is not None else project.served
+    own_next = 0 if project.own_last is None else project.own_last + 1
+    return max(level or 0, own_next)
