@@ -30,6 +30,7 @@ class CompCoreConfig(AppConfig):
             on_migrated, sender=self, weak=False, dispatch_uid="comp_core.projects_for_models"
         )
         self._register_loops()
+        self._register_links()
 
     def _register_loops(self) -> None:
         from comp_core.conf import conf
@@ -44,3 +45,11 @@ class CompCoreConfig(AppConfig):
         register_loop("comp_core.abort", abort_overdue, seconds=often)
         register_loop("comp_core.tickets", mend_tickets, seconds=often)
         register_loop("comp_core.prune_tickets", prune_tickets, seconds=3600)
+
+    def _register_links(self) -> None:
+        from django.utils.translation import gettext_lazy as _
+
+        from comp_users.navigation import Link, logged_in, register
+
+        register(Link(label=_("Models"), url_name="comp_core:models", order=10))
+        register(Link(label=_("My runs"), url_name="comp_core:runs", shown=logged_in, order=20))

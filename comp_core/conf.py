@@ -39,7 +39,7 @@ class CoreSettings(SettingsDict):
         "Limit on a model's address space; breaks models that reserve much, such as the JVM.",
         types=(int, type(None)),
     )
-    MODEL_ENVIRONMENT = Setting(
+    MODEL_ENVIRONMENT: Setting[list[str]] = Setting(
         [], "Names of environment variables that models get besides the harmless ones."
     )
     MAX_OUTPUT_BYTES = Setting(64 * 2**20, "Largest single output.")

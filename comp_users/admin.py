@@ -65,7 +65,19 @@ class ProjectForm(forms.ModelForm[Project]):
 
     class Meta:
         model = Project
-        fields = "__all__"
+        fields = [
+            "name",
+            "slug",
+            "owner",
+            "sponsor",
+            "overview",
+            "description",
+            "repository_url",
+            "is_public",
+            "listed",
+            "server_cost",
+            "exp_task_time",
+        ]
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data

@@ -16,7 +16,10 @@ class CompUsersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from django.utils.translation import gettext_lazy as _
+
         from comp_users.checks import check_settings
+        from comp_users.navigation import Link, register, staff
         from comp_users.profiles import ensure_all_profiles, ensure_profile
 
         def on_user_saved(instance: Any, created: bool, raw: bool, **kwargs: Any) -> None:
@@ -27,6 +30,7 @@ class CompUsersConfig(AppConfig):
         def on_migrated(using: str, **kwargs: Any) -> None:
             ensure_all_profiles(using=using)
 
+        register(Link(label=_("Admin"), url_name="admin:index", shown=staff, order=90))
         checks.register(check_settings)
         post_save.connect(
             on_user_saved,

@@ -1,0 +1,112 @@
+"""Stored outputs as a page shows them: bounded, and plain text however they were made."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from django.utils.text import slugify
+
+from comp_core.conf import conf
+
+# A chart's specification is parsed as a whole, so a larger one is only offered for download.
+MAX_CHART_BYTES = 5 * 2**20
+TABLE_START = b'{"columns": '
+ROWS_START = b', "rows": ['
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The first rows of a table; ``more`` says that there are others."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    more: bool
+    numeric: list[bool] = field(default_factory=list)
+
+
+class NotATable(ValueError):
+    """The stored file is not a table as ``comp_core.outputs`` writes it."""
+
+
+def table_lines(file: BinaryIO) -> Iterator[list[Any]]:
+    """The column names and then every row, one line of the file at a time."""
+    head = file.readline()
+    if not head.startswith(TABLE_START) or ROWS_START not in head:
+        raise NotATable
+    yield json.loads(head[len(TABLE_START) : head.rindex(ROWS_START)])
+    for line in file:
+        if line.startswith(b"["):
+            yield json.loads(line.rstrip().removesuffix(b","))
+
+
+def table_preview(file: BinaryIO) -> Rows:
+    """As many rows as the site shows (``MAX_ROWS_SHOWN``), read without the rest of the file."""
+    lines = table_lines(file)
+    columns = next(lines)
+    rows = [row for row, _ in zip(lines, range(conf.MAX_ROWS_SHOWN), strict=False)]
+    return _rows(columns, rows, more=next(lines, None) is not None)
+
+
+def chart_preview(file: BinaryIO, *, size: int) -> Rows | None:
+    """The data inside a Vega-Lite specification as a table; None when there is none to show."""
+    if size > MAX_CHART_BYTES:
+        return None
+    spec = json.load(file)
+    data = spec.get("data") if isinstance(spec, dict) else None
+    values = data.get("values") if isinstance(data, dict) else None
+    if not isinstance(values, list):
+        return None
+    records = [value if isinstance(value, dict) else {"value": value} for value in values]
+    shown = records[: conf.MAX_ROWS_SHOWN]
+    columns = list(dict.fromkeys(str(name) for record in shown for name in record))
+    rows = [[record.get(name) for name in columns] for record in shown]
+    return _rows(columns, rows, more=len(records) > len(shown))
+
+
+def _rows(columns: list[str], rows: list[list[Any]], *, more: bool) -> Rows:
+    numeric = [
+        bool(cells) and all(_is_number(cell) or cell is None for cell in cells)
+        for cells in (list(cells) for cells in zip(*rows, strict=True))
+    ]
+    return Rows(columns, rows, more, numeric or [False] * len(columns))
+
+
+def _is_number(cell: Any) -> bool:
+    return isinstance(cell, int | float) and not isinstance(cell, bool)
+
+
+def table_as_csv(file: BinaryIO) -> Iterator[bytes]:
+    """The whole table as CSV, line by line. Texts that a spreadsheet would take for a formula are
+    marked as text."""
+    for cells in table_lines(file):
+        text = io.StringIO()
+        csv.writer(text).writerow([_harmless(cell) for cell in cells])
+        yield text.getvalue().encode()
+
+
+def _harmless(cell: Any) -> Any:
+    """Spreadsheets execute cells that start so; a leading apostrophe makes them text."""
+    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return cell if _reads_as_number(cell) else f"'{cell}"
+    return cell
+
+
+def _reads_as_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def download_name(entry: dict[str, Any]) -> str:
+    """The name under which an output is saved: the model's own for files, else from the title."""
+    if entry["kind"] == "file":
+        return str(entry["filename"])
+    suffix = "csv" if entry["kind"] == "table" else "vl.json"
+    return f"{slugify(entry['title']) or entry['kind']}.{suffix}"
