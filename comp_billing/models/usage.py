@@ -68,6 +68,12 @@ class UsageRecord(TimeStampedModel):
                 condition=Q(state__in=["pending", "sending"]),
                 name="comp_billing_usage_due",
             ),
+            # The reporter works through each pair of customer and meter in this order.
+            models.Index(
+                fields=["stripe_customer_id", "meter", "created"],
+                condition=Q(state__in=["pending", "sending"]),
+                name="comp_billing_usage_queue",
+            ),
             models.Index(
                 fields=["stripe_customer_id", "used_at"], name="comp_billing_usage_customer"
             ),
@@ -95,6 +101,10 @@ class Reservation(TimeStampedModel):
 
     run = models.OneToOneField(Run, models.PROTECT, related_name="reservation")
     payer = models.ForeignKey(Profile, models.PROTECT, related_name="reservations")
+    # What would be billed, known when the run was permitted: the customer may be gone at its end.
+    subscription_item = models.ForeignKey(
+        SubscriptionItem, models.PROTECT, related_name="reservations"
+    )
     amount = models.DecimalField(max_digits=14, decimal_places=6)
     # Null while held; the final cost once settled; zero once released.
     settled_amount = models.DecimalField(max_digits=14, decimal_places=6, null=True)
