@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from comp_billing.testing.standin import meters
 from comp_billing.testing.standin.periods import moment
 from comp_billing.testing.standin.world import Reply, StandIn
 
@@ -28,8 +27,7 @@ def _advance(world: StandIn, body: Json) -> Json:
 
 
 def _ledger(world: StandIn, body: Json) -> Json:
-    with world.lock:
-        return meters.ledger(world)
+    return world.ledger()
 
 
 def _calls(world: StandIn, body: Json) -> Json:

@@ -209,12 +209,10 @@ def finalize(world: "StandIn", invoice: Json) -> Json:
     customer = world.need("customer", invoice["customer"])
     opened = _opened(world, invoice, customer)
     world.store.put(opened)
-    world.change(
-        customer,
-        "customer.updated",
-        balance=opened["ending_balance"],
-        next_invoice_sequence=customer["next_invoice_sequence"] + 1,
-    )
+    # the number's sequence moves silently, the balance is told of
+    sequence = customer["next_invoice_sequence"] + 1
+    customer = world.change(customer, next_invoice_sequence=sequence)
+    world.change(customer, "customer.updated", balance=opened["ending_balance"])
     if opened["amount_due"]:
         payments.request_payment(world, opened)
     world.events.emit("invoice.finalized", opened)

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from comp_billing.testing.standin import controls, pages
@@ -81,7 +82,8 @@ class Server(ThreadingHTTPServer):
 
     def start(self) -> "Server":
         """Requests answered and webhooks sent by background threads."""
-        threading.Thread(target=self.serve_forever, name="standin", daemon=True).start()
+        serve = partial(self.serve_forever, poll_interval=0.02)
+        threading.Thread(target=serve, name="standin", daemon=True).start()
         self.world.deliveries.start()
         return self
 

@@ -13,6 +13,7 @@ from comp_billing.testing.standin import (
     endpoints,
     expansion,
     ids,
+    meters,
     request,
     routes,
 )
@@ -128,6 +129,11 @@ class StandIn:
     def view(self, obj: Json) -> Json:
         """An object as Stripe shows it: nested lists filled in, private fields left out."""
         return expansion.view(self, obj)
+
+    def ledger(self) -> Json:
+        """`events`: every meter event; `totals`: accepted quantity by customer and meter."""
+        with self.lock:
+            return meters.ledger(self)
 
     # -- requests
 

@@ -1,0 +1,40 @@
+"""Fixtures of the billing tests: the stand-in for Stripe, through both of its transports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from comp_billing.testing import Server, StandIn
+from comp_billing.testing.plugin import signed_event, stripe_standin
+from tests.billing.standin_rig import Account, in_process, over_http
+
+__all__ = ["account", "http_account", "shop_account", "signed_event", "stripe_standin"]
+
+
+@pytest.fixture(params=["in process", "http"])
+def account(request: pytest.FixtureRequest) -> Iterator[Account]:
+    """An empty account, reached through the SDK by both transports in turn."""
+    if request.param == "in process":
+        standin = StandIn()
+        yield in_process(standin)
+        standin.close()
+    else:
+        server = Server(StandIn()).start()
+        yield over_http(server)
+        server.stop()
+
+
+@pytest.fixture
+def shop_account(stripe_standin: StandIn) -> Account:
+    """An empty account in process."""
+    return in_process(stripe_standin)
+
+
+@pytest.fixture
+def http_account() -> Iterator[Account]:
+    """An empty account behind a server."""
+    server = Server(StandIn()).start()
+    yield over_http(server)
+    server.stop()
