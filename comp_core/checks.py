@@ -1,4 +1,4 @@
-"""System checks of comp_core across models and settings; they touch neither database nor network."""
+"""System checks of comp_core; they touch neither database nor network."""
 
 from __future__ import annotations
 

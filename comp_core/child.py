@@ -208,7 +208,7 @@ def answer(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
         limit_resources(job["address_space_bytes"])
         prepare_imports(job, channel)
         return {"type": "done", **execute(job)}
-    except BaseException as error:  # noqa: BLE001  # SystemExit and friends are the model's too
+    except BaseException as error:  # SystemExit and friends are the model's too
         return {"type": "failed", **failure(error)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +12,6 @@ from django_tasks_db import compat as _tasks_db
 _tasks: Any = import_module("django.tasks" if django.VERSION >= (6, 0) else "django_tasks")
 
 # Decorator of module-level functions that workers execute.
-task: Any = _tasks.task
+task: Callable[[Callable[..., Any]], Any] = _tasks.task
 task_backends: Any = _tasks.task_backends
 InvalidTaskBackend: type[Exception] = _tasks_db.InvalidTaskBackend

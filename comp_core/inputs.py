@@ -52,7 +52,8 @@ def save_inputs(inputs: I, *, run_request: dict[str, Any] | None = None) -> I:
 
 
 def has_run(inputs: CoreInputs) -> bool:
-    return spec_of(inputs).run_model._base_manager.filter(inputs=inputs.pk).exists()
+    found: bool = spec_of(inputs).run_model._base_manager.filter(inputs=inputs.pk).exists()
+    return found
 
 
 def copy_inputs(inputs: I, *, owner: Any) -> I:
@@ -108,7 +109,7 @@ def apply_check(inputs: CoreInputs, result: CheckResult) -> str:
         inputs.status, inputs.errors_warnings = status, found
         _remember_version(inputs, result.version)
         if status == InputsStatus.VALID and inputs.run_request is not None:
-            _submit_as_wished(inputs, inputs.run_request)
+            submit_as_wished(inputs, inputs.run_request)
     return status
 
 
@@ -118,7 +119,7 @@ def _remember_version(inputs: CoreInputs, version: str) -> None:
         projects.exclude(upstream_version=version).update(upstream_version=version)
 
 
-def _submit_as_wished(inputs: CoreInputs, wish: dict[str, Any]) -> None:
+def submit_as_wished(inputs: CoreInputs, wish: dict[str, Any]) -> None:
     parent = wish.get("parent")
     if parent is not None:
         wish = {**wish, "parent": Run.objects.filter(pk=uuid.UUID(str(parent))).first()}

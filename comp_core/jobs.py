@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -26,9 +26,12 @@ Task = Literal["run", "check"]
 
 # Passed on to models; everything else (keys, passwords, database addresses) stays with the site.
 HARMLESS = frozenset(
-    "PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ LD_LIBRARY_PATH DYLD_LIBRARY_PATH VIRTUAL_ENV "
-    "CONDA_PREFIX JAVA_HOME R_HOME R_LIBS JULIA_DEPOT_PATH CUDA_VISIBLE_DEVICES SSL_CERT_FILE "
-    "REQUESTS_CA_BUNDLE".split()
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ"),
+        *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX"),
+        *("JAVA_HOME", "R_HOME", "R_LIBS", "JULIA_DEPOT_PATH", "CUDA_VISIBLE_DEVICES"),
+        *("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"),
+    }
 )
 HARMLESS_PREFIXES = ("LC_", "OMP_", "MKL_", "OPENBLAS_", "NUMEXPR_", "NUMBA_", "XDG_")
 
@@ -114,19 +117,23 @@ def encode_inputs(inputs: CoreInputs, directory: Path) -> dict[str, tuple[str, A
     }
 
 
+# The first that fits; a datetime is a date too, so it stands before it.
+ENCODERS: list[tuple[type, str, Callable[[Any], Any]]] = [
+    (datetime, "datetime", datetime.isoformat),
+    (date, "date", date.isoformat),
+    (time, "time", time.isoformat),
+    (timedelta, "seconds", timedelta.total_seconds),
+    (Decimal, "decimal", str),
+    (UUID, "uuid", str),
+]
+
+
 def _encode(value: Any, name: str, inputs: CoreInputs, directory: Path) -> tuple[str, Any]:
     if isinstance(value, FieldFile):
         return ("file", _copy_file(value, name, inputs, directory)) if value else ("plain", None)
-    if isinstance(value, datetime):  # a date too, so before it
-        return "datetime", value.isoformat()
-    if isinstance(value, (date, time)):
-        return type(value).__name__, value.isoformat()
-    if isinstance(value, timedelta):
-        return "seconds", value.total_seconds()
-    if isinstance(value, Decimal):
-        return "decimal", str(value)
-    if isinstance(value, UUID):
-        return "uuid", str(value)
+    for kind, word, encode in ENCODERS:
+        if isinstance(value, kind):
+            return word, encode(value)
     return "plain", value
 
 

@@ -8,7 +8,7 @@ from comp_users.models import Project
 
 
 def project_for(spec: ModelSpec, *, using: str = "default") -> Project:
-    """The model's row, created from its declaration when missing. Afterwards the row is the truth."""
+    """The model's row, created from its declaration when missing. Later the row rules."""
     project, _ = Project.objects.using(using).get_or_create(
         slug=spec.slug,
         defaults={

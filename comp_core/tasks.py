@@ -8,8 +8,8 @@ from comp_core.compat import task
 from comp_core.db import patient
 from comp_core.inputs import carry_out_check
 from comp_core.lifecycle import claim
-from comp_core.runner import execute
 from comp_core.process_state import stopping, worker_id
+from comp_core.runner import execute
 
 CLAIM_PATIENCE_SECONDS = 30
 

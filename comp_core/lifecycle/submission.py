@@ -36,7 +36,7 @@ def submit(
     InputsNotValid, or RunRefused with the reason for the user. The ticket leaves on commit.
     """
     spec = spec_of(inputs)
-    wish = {
+    wish: dict[str, Any] = {
         "title": title,
         "is_public": is_public,
         "idempotency_key": idempotency_key or None,

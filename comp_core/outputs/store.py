@@ -51,7 +51,9 @@ def _save(run: Run, number: int, entry: dict[str, Any], directory: Path) -> dict
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         path = output_storage().save(target, File(file, name=filename))
-    kept = {key: str(entry[key]) for key in ("title", "kind", "media_type", "alt") if key in entry}
+    kept: dict[str, Any] = {
+        key: str(entry[key]) for key in ("title", "kind", "media_type", "alt") if key in entry
+    }
     return {
         "id": str(number),
         **kept,

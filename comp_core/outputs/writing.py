@@ -63,11 +63,15 @@ def _plain_scalar(value: Any, where: str, no_number: NoNumber) -> Any:
         return float(value) if math.isfinite(value) else no_number(float(value))
     if hasattr(value, "tolist"):  # NumPy scalars and arrays
         return plain(value.tolist(), where, no_number)
-    if isinstance(value, decimal.Decimal):
-        return str(value) if value.is_finite() else no_number(float(value))
+    if isinstance(value, decimal.Decimal) and not value.is_finite():
+        return no_number(float(value))
+    return _text(value, where)
+
+
+def _text(value: Any, where: str) -> str:
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
-    if isinstance(value, (datetime.timedelta, uuid.UUID)):
+    if isinstance(value, (decimal.Decimal, datetime.timedelta, uuid.UUID)):
         return str(value)
     raise Rejected(f"{where} is a {type(value).__name__}, which cannot be stored.")
 
@@ -95,7 +99,7 @@ class Writer:
         self.size = 0
 
     def __enter__(self) -> Writer:
-        self.file = open(self.path, "wb")  # noqa: SIM115  # closed by __exit__
+        self.file = open(self.path, "wb")  # closed by __exit__
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -1,0 +1,56 @@
+"""Builders of the rows that tests of runs start from."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib.auth import get_user_model
+
+from comp_core import lifecycle, runner
+from comp_core.models import CoreInputs, Run
+from comp_core.projects import project_for
+from comp_core.registry import get_spec
+from comp_core.status import InputsStatus
+from comp_users.models import Profile
+
+
+def make_profile(username: str = "", **values: Any) -> Profile:
+    """The profile of a new user; the e-mail address follows the name."""
+    name = username or f"user-{uuid.uuid4().hex[:8]}"
+    user = get_user_model().objects.create_user(username=name, email=f"{name}@example.org")
+    Profile.objects.filter(pk=user.profile.pk).update(**values)
+    return Profile.objects.select_related("user").get(pk=user.profile.pk)
+
+
+def make_inputs(slug: str = "doubling", owner: Profile | None = None, **values: Any) -> Any:
+    """Inputs that have passed their check, of a model that their owner may run."""
+    spec = get_spec(slug)
+    owner = owner or make_profile()
+    project = project_for(spec)
+    if not project.is_public and project.owner_id is None:
+        project.owner = owner
+        project.save(update_fields=["owner"])
+    values.setdefault("status", InputsStatus.VALID)
+    inputs: CoreInputs = spec.inputs_model.objects.create(owner=owner, **values)
+    return inputs
+
+
+def make_run(slug: str = "doubling", owner: Profile | None = None, **values: Any) -> Any:
+    """A queued run; ``values`` are the inputs' parameters."""
+    return lifecycle.submit(make_inputs(slug, owner, **values))
+
+
+def make_claimed(slug: str = "doubling", **values: Any) -> Any:
+    """A run that this process holds."""
+    run = make_run(slug, **values)
+    claimed = lifecycle.claim(run.queue, worker_id="tests")
+    assert claimed is not None and claimed.pk == run.pk
+    return claimed
+
+
+def run_unruly(behaviour: str, amount: float = 0) -> Run:
+    """A run of the unruly model as it stands after its execution."""
+    run = make_claimed("unruly", behaviour=behaviour, amount=amount)
+    runner.execute(run)
+    return Run.objects.get(pk=run.pk)
