@@ -30,7 +30,11 @@ class BillingSettings(SettingsDict):
     ITEMS_PER_SUBSCRIPTION = Setting(20, "Stripe's limit of items per subscription.")
     WEBHOOK_TOLERANCE_SECONDS = Setting(300, "Largest age, and lead, of a webhook's signature.")
     WEBHOOK_MAX_BYTES = Setting(1_048_576, "Largest webhook body that is read.")
+    EVENT_MAX_ATTEMPTS = Setting(12, "How often an event's handlers are tried before it is dead.")
+    SEND_RECEIPTS = Setting(True, "Whether a paid invoice is confirmed to the user by e-mail.")
     TIMEOUT_SECONDS = Setting(30, "Longest wait for an answer of Stripe's.", types=(int, float))
+    NETWORK_RETRIES = Setting(2, "How often the SDK itself repeats a request that failed.")
+    AUTOMATIC_TAX = Setting(False, "Whether Stripe Tax is switched on for new subscriptions.")
     STATEMENT_URL = Setting("", "Absolute address of the site, for links in e-mails.")
 
 

@@ -1,0 +1,61 @@
+"""The card of a customer: entered on Stripe's own page, made the default by the worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comp_billing import intents, stripe_api
+from comp_billing.conf import conf
+from comp_billing.customers import customer_of
+from comp_billing.exceptions import NoBillingAccount, StripeRefused
+from comp_billing.handlers import on
+from comp_billing.intents import Kind
+from comp_billing.models import Event, Intent, StripeObject
+from comp_billing.stripe_api import Answer
+
+SET_DEFAULT = "customer.default_payment_method"
+
+
+def start_card_setup(user: Any, *, success_url: str, cancel_url: str) -> str:
+    """The address of Stripe's page on which the user enters a card. Absolute URLs are needed.
+
+    One of the few calls that a page may make (outside any transaction). Raises NoBillingAccount
+    while the user has no customer, or a StripeError.
+    """
+    customer = customer_of(user)
+    if customer is None:
+        raise NoBillingAccount
+    params = {
+        "mode": "setup",
+        "customer": customer.pk,
+        "currency": conf.CURRENCY,
+        "success_url": success_url,
+        "cancel_url": cancel_url,
+        "metadata": {"comp_user": str(user.pk), "comp_install": conf.METER_PREFIX},
+    }
+    answer = stripe_api.call("post", "/v1/checkout/sessions", params, retries=0, in_request=True)
+    return str(answer.data["url"])
+
+
+@on("checkout.session.completed")
+def take_card(event: Event, obj: StripeObject | None, previous: dict[str, Any]) -> None:
+    """The card just entered becomes the one that invoices are paid with."""
+    session = event.payload["data"]["object"]
+    if session.get("mode") != "setup" or not session.get("customer"):
+        return
+    params = {"customer": session["customer"], "setup_intent": session.get("setup_intent")}
+    intents.intend(SET_DEFAULT, f"{SET_DEFAULT}:{session['id']}", params)
+
+
+def _set_default(intent: Intent) -> Answer:
+    path = stripe_api.object_path("setup_intents", intent.params["setup_intent"])
+    method = stripe_api.call("get", path).data.get("payment_method")
+    if not method:
+        raise StripeRefused("The setup intent has no payment method.")
+    params = {"invoice_settings": {"default_payment_method": method}}
+    return intents.post(
+        stripe_api.object_path("customers", intent.params["customer"]), intent, params
+    )
+
+
+intents.KINDS[SET_DEFAULT] = Kind(send=_set_default)

@@ -1,0 +1,115 @@
+"""One Stripe customer for every user, made by the worker after the sign-up has been committed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth import get_user_model
+
+from comp_billing import intents, stripe_api, subscriptions
+from comp_billing.conf import conf
+from comp_billing.exceptions import StripeRefused
+from comp_billing.intents import Kind
+from comp_billing.models import Customer, Intent
+from comp_billing.stripe_api import Answer
+from comp_users.models import Profile
+
+BATCH = 500
+# Our clock and Stripe's may differ by this much when we look for what we made.
+CLOCK_SLACK = timedelta(days=1)
+
+
+def subject_of(user_id: Any) -> str:
+    return f"customer.create:user:{user_id}"
+
+
+def intend_customer(profile: Profile) -> Intent:
+    """Ask for the customer of a profile's user, once; joins the caller's transaction."""
+    user = profile.user
+    params: dict[str, Any] = {
+        "metadata": {"comp_user": str(user.pk), "comp_install": conf.METER_PREFIX}
+    }
+    email = getattr(user, "email", "") or ""
+    full_name = getattr(user, "get_full_name", str)()
+    name = profile.display_name or full_name or user.get_username()
+    # Stripe takes 512 and 256 characters.
+    params |= {"email": email[:512]} if email else {}
+    params |= {"name": name[:256]} if name else {}
+    return intents.intend("customer.create", subject_of(user.pk), params)
+
+
+def on_profile_created(profile: Profile, **kwargs: Any) -> None:
+    """Receiver of ``profile_created``, inside the transaction of the sign-up."""
+    if stripe_api.is_configured():
+        intend_customer(profile)
+
+
+def ensure_customers(*, limit: int = BATCH) -> int:
+    """For the maintenance loop: users that were there before Stripe was switched on.
+
+    Answers how many intents were made.
+    """
+    if not stripe_api.is_configured():
+        return 0
+    lacking = Profile.objects.filter(
+        is_active=True, user__is_active=True, user__customer__isnull=True
+    )
+    made = 0
+    for batch in _batches(lacking):
+        subjects = {subject_of(profile.user_id): profile for profile in batch}
+        known = Intent.objects.filter(subject__in=list(subjects)).values_list("subject", flat=True)
+        for subject in subjects.keys() - set(known):
+            intend_customer(subjects[subject])
+            made += 1
+        if made >= limit:
+            break
+    return made
+
+
+def _batches(profiles: Any) -> Any:
+    last = 0
+    while batch := list(profiles.filter(pk__gt=last).select_related("user").order_by("pk")[:BATCH]):
+        yield batch
+        last = batch[-1].pk
+
+
+def customer_of(user: Any) -> Customer | None:
+    """The user's live customer."""
+    found: Customer | None = Customer.objects.filter(user=user).first()
+    return found
+
+
+def _create(intent: Intent) -> Answer:
+    params = intents.tagged(intent)
+    try:
+        return intents.post("/v1/customers", intent, params)
+    except StripeRefused as exc:
+        if exc.code != "email_invalid" and exc.param != "email":
+            raise
+    # An address such as root@localhost serves here but not at Stripe: a customer without it.
+    del params["email"]
+    key = f"{intent.idempotency_key}-no-email"
+    return stripe_api.call("post", "/v1/customers", params, idempotency_key=key)
+
+
+def _find(intent: Intent) -> Answer | None:
+    """By our mark in the metadata, over a list: search would not see the latest ones."""
+    since = int((intent.created - CLOCK_SLACK).timestamp())
+    return stripe_api.find(
+        "/v1/customers",
+        {"created": {"gte": since}},
+        lambda customer: intents.is_made_by(intent, customer),
+    )
+
+
+def _link(intent: Intent, data: dict[str, Any]) -> None:
+    """The customer is the user's, and is to be subscribed to what is on offer."""
+    user = get_user_model()._default_manager.filter(pk=intent.params["metadata"]["comp_user"])
+    if not user.exists():
+        return
+    Customer.all_objects.filter(pk=data["id"], deleted=False).update(user=user.get())
+    subscriptions.plan(data["id"])
+
+
+intents.KINDS["customer.create"] = Kind(send=_create, find=_find, settle=_link)

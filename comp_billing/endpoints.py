@@ -1,0 +1,156 @@
+"""Where Stripe sends its events: a webhook endpoint, and a destination for thin events.
+
+Both point at the same view of this site and have a signing secret each, which Stripe shows once,
+in the answer that creates them; it is handed to the caller and stored nowhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from comp_billing import intents, shapes, stripe_api
+from comp_billing.conf import conf
+from comp_billing.exceptions import StripeRefused
+from comp_billing.intents import Kind
+from comp_billing.models import Intent
+from comp_billing.rejections import REPORTS
+from comp_billing.stripe_api import Answer
+
+# What the mirror and the handlers live on. plan.* repeats price.*, and invoice.payment_succeeded
+# repeats invoice.paid.
+EVENTS = [
+    "billing.meter.created",
+    "billing.meter.deactivated",
+    "billing.meter.reactivated",
+    "billing.meter.updated",
+    "charge.failed",
+    "charge.refunded",
+    "charge.succeeded",
+    "charge.updated",
+    "checkout.session.completed",
+    "customer.created",
+    "customer.deleted",
+    "customer.subscription.created",
+    "customer.subscription.deleted",
+    "customer.subscription.paused",
+    "customer.subscription.resumed",
+    "customer.subscription.trial_will_end",
+    "customer.subscription.updated",
+    "customer.updated",
+    "invoice.created",
+    "invoice.deleted",
+    "invoice.finalization_failed",
+    "invoice.finalized",
+    "invoice.marked_uncollectible",
+    "invoice.paid",
+    "invoice.payment_action_required",
+    "invoice.payment_failed",
+    "invoice.updated",
+    "invoice.voided",
+    "invoice_payment.paid",
+    "price.created",
+    "price.deleted",
+    "price.updated",
+    "product.created",
+    "product.deleted",
+    "product.updated",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """An address that Stripe sends events to. ``secret`` is empty unless it was made just now."""
+
+    stripe_id: str
+    secret: str
+
+
+def set_up_endpoints(url: str) -> list[Endpoint]:
+    """Make what is missing so that all events arrive at ``url``, thin ones included.
+
+    Makes calls: for commands. Raises a StripeError; StripeRefused when Stripe cannot reach such
+    an address.
+    """
+    return [
+        _set_up("webhook_endpoint.create", url, _webhook_params(url)),
+        _set_up("event_destination.create", url, _destination_params(url)),
+    ]
+
+
+def _set_up(kind: str, url: str, params: dict[str, Any]) -> Endpoint:
+    digest = hashlib.sha256(url.encode()).hexdigest()[:24]
+    intent = intents.intend(kind, intents.fresh_subject(f"{kind}:{digest}"), params)
+    if found := intents.KINDS[kind].find(intent):
+        intents.settle(intent, found)
+        return Endpoint(stripe_id=found.data["id"], secret="")
+    answer = intents.carry_out_now(intent)
+    if answer is None:
+        intent.refresh_from_db()
+        raise StripeRefused(intent.error_message or "Another worker is making the endpoint.")
+    return Endpoint(stripe_id=answer.data["id"], secret=_secret(answer.data))
+
+
+def _secret(data: dict[str, Any]) -> str:
+    within = shapes.mapping(data.get("webhook_endpoint")).get("signing_secret")
+    return shapes.text(data.get("secret")) or shapes.text(within)
+
+
+def _webhook_params(url: str) -> dict[str, Any]:
+    return {
+        "url": url,
+        "enabled_events": EVENTS,
+        "api_version": stripe_api.API_VERSION,
+        "description": "django-comp",
+        "metadata": {"comp_install": conf.METER_PREFIX},
+    }
+
+
+def _destination_params(url: str) -> dict[str, Any]:
+    return {
+        "name": "django-comp",
+        "type": "webhook_endpoint",
+        "event_payload": "thin",
+        "enabled_events": list(REPORTS),
+        "webhook_endpoint": {"url": url},
+        "include": ["webhook_endpoint.signing_secret", "webhook_endpoint.url"],
+        "metadata": {"comp_install": conf.METER_PREFIX},
+    }
+
+
+def _find_webhook(intent: Intent) -> Answer | None:
+    url = intent.params["url"]
+    return stripe_api.find(
+        "/v1/webhook_endpoints",
+        {},
+        lambda endpoint: endpoint["url"] == url and endpoint["status"] == "enabled",
+    )
+
+
+def _create_webhook(intent: Intent) -> Answer:
+    return intents.post("/v1/webhook_endpoints", intent, intents.tagged(intent))
+
+
+def _find_destination(intent: Intent) -> Answer | None:
+    url = intent.params["webhook_endpoint"]["url"]
+    path, asked = "/v2/core/event_destinations", {"include": ["webhook_endpoint.url"]}
+    while path:
+        page = stripe_api.call("get", path, asked)
+        for entry in page.data["data"]:
+            at = shapes.mapping(entry.get("webhook_endpoint")).get("url")
+            if at == url and entry.get("event_payload") == "thin":
+                return stripe_api.part_of(page, entry)
+        # The address of the next page holds the parameters.
+        path, asked = shapes.text(page.data.get("next_page_url")), {}
+    return None
+
+
+def _create_destination(intent: Intent) -> Answer:
+    return intents.post("/v2/core/event_destinations", intent, intents.tagged(intent))
+
+
+intents.KINDS |= {
+    "webhook_endpoint.create": Kind(send=_create_webhook, find=_find_webhook),
+    "event_destination.create": Kind(send=_create_destination, find=_find_destination),
+}

@@ -1,0 +1,258 @@
+"""Mutating calls to Stripe: committed as intents first, carried out by the worker afterwards.
+
+An intent is made in the transaction of the fact that calls for it, so both exist or neither. The
+worker sends it under a stored idempotency key. When that key can no longer tell (Stripe forgets
+keys after a day, and replays a saved failure until then), it looks for what the call would have
+made before it uses another key. So nothing is lost, and nothing is made twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from django.utils.crypto import get_random_string
+
+from comp_billing import clock, mirror, stripe_api
+from comp_billing.backoff import pause_seconds
+from comp_billing.exceptions import KeyReused, StripeError, StripeRefused, StripeUnavailable
+from comp_billing.models import Intent, IntentState
+from comp_billing.stripe_api import Answer
+
+logger = logging.getLogger(__name__)
+
+# Stripe keeps idempotency keys for at least 24 hours.
+KEY_LIFETIME = timedelta(hours=23)
+# How long a claimed intent is left alone. The same key sent twice at once is harmless.
+LEASE = timedelta(seconds=120)
+BATCH = 100
+
+
+def _nothing(intent: Intent, data: dict[str, Any]) -> None:
+    pass
+
+
+def _nowhere(intent: Intent) -> Answer | None:
+    return None
+
+
+def _accept_refusal(intent: Intent, error: StripeRefused) -> None:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """How one kind of intent is carried out. Register it in ``KINDS``.
+
+    ``send`` makes the call; ``find`` looks at Stripe for what an earlier attempt has made; the
+    answer of either is mirrored, and ``settle`` writes what follows from it, in the transaction
+    that marks the intent done. ``refused`` is the like for a refusal. With ``look_first``,
+    ``find`` precedes every attempt, so that what exists is adopted.
+    """
+
+    send: Callable[[Intent], Answer]
+    find: Callable[[Intent], Answer | None] = _nowhere
+    settle: Callable[[Intent, dict[str, Any]], None] = _nothing
+    refused: Callable[[Intent, StripeRefused], None] = _accept_refusal
+    look_first: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How one attempt went. ``answer`` is Stripe's, when it did what was asked."""
+
+    is_settled: bool
+    answer: Answer | None = None
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def intend(kind: str, subject: str, params: dict[str, Any]) -> Intent:
+    """The intent about ``subject``, made now unless it was made before. Joins the transaction."""
+    intent, _ = Intent.objects.get_or_create(
+        subject=subject,
+        defaults={"kind": kind, "params": params, "next_attempt_at": timezone.now()},
+    )
+    return intent
+
+
+def fresh_subject(subject: str) -> str:
+    """The subject of a creation; another one when what it made once is wanted again."""
+    if Intent.objects.filter(subject=subject, state=IntentState.SUCCEEDED).exists():
+        return f"{subject}:{get_random_string(12)}"
+    return subject
+
+
+def retry(intent: Intent) -> None:
+    """Take up a refused intent again, under another key: for an operator who removed the cause."""
+    Intent.objects.filter(pk=intent.pk, state=IntentState.FAILED).update(
+        state=IntentState.PENDING,
+        generation=F("generation") + 1,
+        first_sent_at=None,
+        next_attempt_at=timezone.now(),
+        error_message="",
+    )
+
+
+def tagged(intent: Intent) -> dict[str, Any]:
+    """The intent's parameters with its mark in the metadata, by which ``find`` knows its work."""
+    metadata = {**intent.params.get("metadata", {}), "comp_intent": str(intent.idempotency_base)}
+    return {**intent.params, "metadata": metadata}
+
+
+def is_made_by(intent: Intent, data: dict[str, Any]) -> bool:
+    """Whether a Stripe object carries the intent's mark."""
+    mark = (data.get("metadata") or {}).get("comp_intent")
+    return bool(mark == str(intent.idempotency_base))
+
+
+def post(path: str, intent: Intent, params: dict[str, Any]) -> Answer:
+    """The intent's call, under its key."""
+    return stripe_api.call("post", path, params, idempotency_key=intent.idempotency_key)
+
+
+def carry_out_due(*, kinds: Iterable[str] | None = None, limit: int = BATCH) -> int:
+    """Carry out intents that are due, oldest first; answers how many were settled.
+
+    Ends early when Stripe is down, busy or closed to us: the rest is as due in the next round.
+    """
+    if not stripe_api.is_configured():
+        return 0
+    settled = 0
+    for intent in _due(kinds)[:limit]:
+        try:
+            claimed = claim(intent)
+            settled += bool(claimed and carry_out(claimed).is_settled)
+        except StripeError as exc:
+            logger.warning("Intents wait: %s", exc)
+            break
+    return settled
+
+
+def _due(kinds: Iterable[str] | None) -> Any:
+    due = Intent.objects.filter(state=IntentState.PENDING).filter(
+        Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=timezone.now())
+    )
+    if kinds is not None:
+        due = due.filter(kind__in=list(kinds))
+    return due.order_by("next_attempt_at", "pk")
+
+
+def claim(intent: Intent) -> Intent | None:
+    """The intent, ours for a while; None when another worker was faster. Commits before the call,
+    so that a crash during it leaves a trace."""
+    now = clock.now()
+    claimed = Intent.objects.filter(
+        pk=intent.pk, state=IntentState.PENDING, attempts=intent.attempts
+    ).update(
+        attempts=F("attempts") + 1,
+        next_attempt_at=timezone.now() + LEASE,
+        first_sent_at=Coalesce("first_sent_at", now),
+    )
+    return Intent.objects.get(pk=intent.pk) if claimed else None
+
+
+def carry_out(intent: Intent) -> Outcome:
+    """Make the call of a claimed intent and write down how it went.
+
+    Raises StripeError (the intent stays pending) when the next call would fare no better.
+    """
+    kind = KINDS[intent.kind]
+    try:
+        answer = _ask(kind, intent)
+        settle(intent, answer)
+    except StripeRefused as exc:
+        _refuse(kind, intent, exc)
+        return Outcome(is_settled=True)
+    except StripeError as exc:
+        _postpone(intent, str(exc), exc)
+        raise
+    except Exception as exc:
+        # One broken intent must not hold up the others. The text may hold personal data: the
+        # log has it, the row only its kind.
+        logger.exception("Intent %s failed", intent.pk)
+        _postpone(intent, f"Unexpected {type(exc).__name__}; see the log.", None)
+        return Outcome(is_settled=False)
+    return Outcome(is_settled=True, answer=answer)
+
+
+def carry_out_now(intent: Intent) -> Answer | None:
+    """For commands: an intent carried out at once, though it was refused before or waits.
+
+    None when it was refused again, failed, or is settled already. Raises StripeError.
+    """
+    retry(intent)
+    intent.refresh_from_db()
+    claimed = claim(intent)
+    return carry_out(claimed).answer if claimed else None
+
+
+def _ask(kind: Kind, intent: Intent) -> Answer:
+    is_stale = clock.now() - (intent.first_sent_at or clock.now()) > KEY_LIFETIME
+    if kind.look_first or is_stale:
+        if found := kind.find(intent):
+            return found
+        if is_stale:
+            _renew_key(intent)
+    try:
+        return kind.send(intent)
+    except KeyReused:
+        pass
+    except StripeUnavailable as exc:
+        if not exc.replayed:
+            raise
+    # Under this key there is only a saved failure to be had; what it was about may exist.
+    if found := kind.find(intent):
+        return found
+    _renew_key(intent)
+    return kind.send(intent)
+
+
+def _renew_key(intent: Intent) -> None:
+    """Commit the next generation before it is used; two workers arrive at the same one."""
+    Intent.objects.filter(pk=intent.pk, generation=intent.generation).update(
+        generation=F("generation") + 1, first_sent_at=clock.now()
+    )
+    intent.refresh_from_db()
+
+
+def settle(intent: Intent, answer: Answer) -> None:
+    """Mirror the answer, write what follows from it and mark the intent done, all or nothing."""
+    with transaction.atomic():
+        mirror.upsert(
+            [answer.data],
+            as_of=answer.as_of,
+            rank=mirror.Rank.LIST,
+            api_version=stripe_api.API_VERSION,
+        )
+        KINDS[intent.kind].settle(intent, answer.data)
+        Intent.objects.filter(pk=intent.pk, state=IntentState.PENDING).update(
+            state=IntentState.SUCCEEDED,
+            result_id=answer.data["id"],
+            next_attempt_at=None,
+            error_message="",
+        )
+
+
+def _refuse(kind: Kind, intent: Intent, error: StripeRefused) -> None:
+    logger.error("Stripe refused %s (intent %s): %s", intent.kind, intent.pk, error.code)
+    with transaction.atomic():
+        Intent.objects.filter(pk=intent.pk, state=IntentState.PENDING).update(
+            state=IntentState.FAILED, next_attempt_at=None, error_message=str(error)
+        )
+        kind.refused(intent, error)
+
+
+def _postpone(intent: Intent, message: str, error: StripeError | None) -> None:
+    pause = timedelta(seconds=pause_seconds(intent.attempts, error=error))
+    Intent.objects.filter(pk=intent.pk, state=IntentState.PENDING).update(
+        next_attempt_at=timezone.now() + pause, error_message=message
+    )

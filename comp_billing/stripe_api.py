@@ -1,0 +1,244 @@
+"""The one door to Stripe: the only module (the stand-in aside) that imports its SDK.
+
+Answers are plain JSON with the moment at which Stripe gave them; errors are those of
+``comp_billing.exceptions``. One API version is pinned for requests and webhook endpoints alike.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+import stripe
+
+from comp_billing import guards
+from comp_billing.conf import conf
+from comp_billing.exceptions import (
+    KeyReused,
+    NotConfigured,
+    StripeError,
+    StripeMisconfigured,
+    StripeRateLimited,
+    StripeRefused,
+    StripeUnavailable,
+)
+
+API_VERSION = "2026-10-28.endive"
+CONNECT_SECONDS = 5
+# After a 401 nothing is sent for this long: a wrong key must not become a storm.
+BLOCKED_SECONDS = 60
+PAGE_SIZE = 100
+SECRETS = re.compile(r"\b(?:sk|rk|whsec|ek|pk)_[A-Za-z0-9_*]+")
+
+# The SDK reports the timing of earlier calls, and a machine id, unless told otherwise.
+stripe.enable_telemetry = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One answer of Stripe's. ``date`` is Unix seconds, of Stripe's clock."""
+
+    data: dict[str, Any]
+    date: int
+    request_id: str
+    replayed: bool
+
+    @property
+    def as_of(self) -> int:
+        """When Stripe's object looked like this. A replayed answer is as old as its object."""
+        if not self.replayed:
+            return self.date
+        told = self.data.get("updated") or self.data.get("created")
+        return told if isinstance(told, int) else self.date
+
+
+class _Link:
+    """A client of the SDK, and until when it is not to be used."""
+
+    def __init__(self, client: stripe.StripeClient) -> None:
+        self.client = client
+        self.blocked_until = 0.0
+
+    def check_open(self) -> None:
+        if time.monotonic() < self.blocked_until:
+            raise StripeMisconfigured
+
+    def block(self) -> None:
+        self.blocked_until = time.monotonic() + BLOCKED_SECONDS
+
+
+_overriding: list[stripe.HTTPClient] = []
+
+
+def is_configured() -> bool:
+    """Whether this site has a key, that is, whether anything is ever sent to Stripe."""
+    return bool(conf.SECRET_KEY)
+
+
+def get_client() -> stripe.StripeClient:
+    """The SDK's client for the configured key and address, one per process.
+
+    Its calls bypass the guards and the translation of errors; prefer ``call``.
+    """
+    return _link().client
+
+
+@contextmanager
+def use_http_client(http_client: stripe.HTTPClient) -> Iterator[None]:
+    """Send everything, from every thread, through an SDK transport of the caller's."""
+    _overriding.append(http_client)
+    _new_link.cache_clear()
+    try:
+        yield
+    finally:
+        _overriding.remove(http_client)
+        _new_link.cache_clear()
+
+
+def _link() -> _Link:
+    if not conf.SECRET_KEY:
+        raise NotConfigured
+    transport = _overriding[-1] if _overriding else None
+    return _new_link(conf.SECRET_KEY, conf.API_BASE, os.getpid(), transport)
+
+
+# By process: connections of the parent must not be shared after a fork.
+@functools.lru_cache(maxsize=4)
+def _new_link(key: str, base: str, pid: int, transport: stripe.HTTPClient | None) -> _Link:
+    client = transport or stripe.RequestsClient(timeout=(CONNECT_SECONDS, conf.TIMEOUT_SECONDS))
+    return _Link(
+        stripe.StripeClient(
+            key,
+            stripe_version=API_VERSION,
+            base_addresses={"api": base, "meter_events": base},
+            http_client=client,
+            max_network_retries=conf.NETWORK_RETRIES,
+        )
+    )
+
+
+def call(
+    verb: str,
+    path: str,
+    params: dict[str, Any] | None = None,
+    *,
+    idempotency_key: str | None = None,
+    retries: int | None = None,
+    in_request: bool = False,
+) -> Answer:
+    """One request, e.g. ``call("post", "/v1/customers", {...}, idempotency_key=...)``.
+
+    ``retries`` overrides how often the SDK itself repeats a failed request. ``in_request`` is for
+    the few calls that a page may make. Raises CalledInTransaction, CalledInWebRequest,
+    NotConfigured, or a StripeError.
+    """
+    guards.refuse_open_transaction()
+    if not in_request:
+        guards.refuse_web_request()
+    link = _link()
+    link.check_open()
+    options: dict[str, Any] = {"idempotency_key": idempotency_key} if idempotency_key else {}
+    if retries is not None:
+        options["max_network_retries"] = retries
+    try:
+        response = link.client.raw_request(verb, path, **(params or {}), **options)
+    except stripe.StripeError as exc:
+        if isinstance(exc, stripe.AuthenticationError):
+            link.block()
+        raise _translated(exc) from exc
+    return _answer(response)
+
+
+def find(
+    path: str, params: dict[str, Any], matches: Callable[[dict[str, Any]], bool]
+) -> Answer | None:
+    """The first object of a list, page after page, that matches; as of its page."""
+    asked: dict[str, Any] = {**params, "limit": PAGE_SIZE}
+    while True:
+        page = call("get", path, asked)
+        entries = page.data["data"]
+        for entry in entries:
+            if matches(entry):
+                return part_of(page, entry)
+        if not page.data.get("has_more") or not entries:
+            return None
+        asked["starting_after"] = entries[-1]["id"]
+
+
+def part_of(page: Answer, entry: dict[str, Any]) -> Answer:
+    """One object of a page, as of the page."""
+    return replace(page, data=entry)
+
+
+def retrieve(path: str) -> Answer | None:
+    """One object; None when Stripe has no such object, or had one and deleted it."""
+    try:
+        answer = call("get", path)
+    except StripeRefused as exc:
+        if exc.code == "resource_missing":
+            return None
+        raise
+    return None if answer.data.get("deleted") else answer
+
+
+def object_path(collection: str, stripe_id: str, *more: str) -> str:
+    """``object_path("customers", "cus_1")`` is ``/v1/customers/cus_1``.
+
+    An empty id would address the whole list, so it is a ValueError.
+    """
+    if not stripe_id:
+        raise ValueError(f"An id is needed within /v1/{collection}.")
+    return "/".join(["/v1", collection, quote(stripe_id, safe=""), *more])
+
+
+def _answer(response: Any) -> Answer:
+    headers = {name.lower(): value for name, value in dict(response.headers).items()}
+    if not isinstance(response.data, dict):
+        raise StripeUnavailable("Stripe's answer was not an object.")
+    return Answer(
+        data=response.data,
+        date=_unix_seconds(headers.get("date", "")),
+        request_id=headers.get("request-id", ""),
+        replayed=headers.get("idempotent-replayed") == "true",
+    )
+
+
+def _unix_seconds(date: str) -> int:
+    """Of an HTTP date; our own clock's time when a proxy has lost the header."""
+    try:
+        return int(parsedate_to_datetime(date).timestamp())
+    except (TypeError, ValueError):
+        return int(time.time())
+
+
+def _translated(exc: stripe.StripeError) -> StripeError:
+    headers = {name.lower(): value for name, value in dict(exc.headers or {}).items()}
+    status = exc.http_status or 0
+    message = SECRETS.sub("[key]", exc.user_message or type(exc).__name__)[:500]
+    if isinstance(exc, stripe.AuthenticationError | stripe.PermissionError):
+        return StripeMisconfigured(f"Stripe does not accept the key for this ({status}).")
+    if isinstance(exc, stripe.RateLimitError):
+        return StripeRateLimited(message, retry_after=_seconds(headers.get("retry-after")))
+    # 409: another request with the same key, or on the same object, is under way.
+    if isinstance(exc, stripe.APIConnectionError) or status in (0, 409) or status >= 500:
+        return StripeUnavailable(message, replayed=headers.get("idempotent-replayed") == "true")
+    if isinstance(exc, stripe.IdempotencyError):
+        return KeyReused(message, code="idempotency_error")
+    if status < 400:
+        return StripeUnavailable(message)
+    return StripeRefused(message, code=exc.code or "", param=str(getattr(exc, "param", "") or ""))
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        return max(0.0, float(value)) if value else None
+    except ValueError:
+        return None
