@@ -429,7 +429,7 @@ def test_a_removed_item_leaves_its_usage_for_the_next_invoice(shop_account: Acco
         }
     )
     shop_account.v1.subscription_items.create(
-        {"subscription": shop.subscription.id, "price": other.id}
+        {"subscription": shop.subscription.id, "price": other.id, "proration_behavior": "none"}
     )
     shop.use(100, "run-1")
     shop_account.world.advance(seconds=HOUR)
@@ -449,3 +449,67 @@ def test_a_preview_shows_what_would_be_due_and_keeps_nothing(account: Account) -
     preview = account.v1.invoices.create_preview({"subscription": shop.subscription.id})
 
     assert (preview.total, preview.billing_reason, shop.invoices()) == (100, "upcoming", [])
+
+
+def test_some_days_before_the_turn_the_next_invoice_is_told(shop_account: Account) -> None:
+    """`invoice.upcoming` has the total so far and no id; it comes once a period."""
+    shop = open_shop(shop_account)
+    shop.use(1_000_000, "run-1")
+
+    shop_account.world.advance(months=1)
+
+    told = shop_account.v1.events.list({"type": "invoice.upcoming"}).data
+    shown = [event.data.object.to_dict() for event in told]
+    assert [(one["total"], "id" in one) for one in shown] == [(100, False)]
+
+
+def licence(account: Account, cents: int) -> str:
+    """A monthly licence."""
+    price = account.v1.prices.create(
+        {
+            "product": "comp_epidemic",
+            "currency": "usd",
+            "unit_amount": cents,
+            "recurring": {"interval": "month"},
+        }
+    )
+    return str(price.id)
+
+
+def test_an_upgrade_is_prorated_on_the_next_invoice(shop_account: Account) -> None:
+    """Half-way through: half of the old licence back, half of the new one charged."""
+    shop = open_shop(shop_account)
+    old, new = licence(shop_account, 1000), licence(shop_account, 3000)
+    seat = shop_account.v1.subscriptions.create(
+        {"customer": shop.customer.id, "items": [{"price": old}]}
+    )
+    item = seat.items.data[0]
+    half = (item.current_period_start + item.current_period_end) // 2
+    shop_account.world.advance(to=half)
+    shop_account.v1.subscription_items.update(item.id, {"price": new})
+
+    shop_account.world.advance(to=item.current_period_end + HOUR + 60)
+
+    invoice = shop_account.v1.invoices.list({"subscription": seat.id}).data[0]
+    lines = [
+        (line.amount, line.parent.subscription_item_details.proration)
+        for line in invoice.lines.data
+    ]
+    assert (invoice.status, lines) == ("paid", [(-500, True), (1500, True), (3000, False)])
+
+
+def test_a_change_without_proration_costs_from_the_next_period_on(shop_account: Account) -> None:
+    """`proration_behavior=none`."""
+    shop = open_shop(shop_account)
+    old, new = licence(shop_account, 1000), licence(shop_account, 3000)
+    seat = shop_account.v1.subscriptions.create(
+        {"customer": shop.customer.id, "items": [{"price": old}]}
+    )
+    item = seat.items.data[0]
+    change = {"price": new, "proration_behavior": "none"}
+    shop_account.v1.subscription_items.update(item.id, change)
+
+    shop_account.world.advance(to=item.current_period_end + HOUR + 60)
+
+    invoice = shop_account.v1.invoices.list({"subscription": seat.id}).data[0]
+    assert [line.amount for line in invoice.lines.data] == [3000]

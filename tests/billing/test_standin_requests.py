@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from email.utils import parsedate_to_datetime
 
 import pytest
@@ -125,7 +126,7 @@ def test_a_key_in_use_is_a_conflict(http_account: Account) -> None:
     )
     first.start()
     while http_account.world.calls["POST /v1/customers"] == 0:
-        pass
+        time.sleep(0.005)
 
     with pytest.raises(stripe.APIError) as refusal:
         http_account.v1.customers.create({"name": "Ada"}, options)

@@ -24,7 +24,7 @@ SCALARS: dict[Any, tuple[type, ...]] = {
 }
 
 
-def faults(value: Any, hint: Any, where: str) -> list[str]:
+def faults(value: Any, hint: Any, where: str) -> list[str]:  # noqa: PLR0911  one case a line
     """What of a JSON value does not fit a resource class's annotation."""
     origin = typing.get_origin(hint)
     if origin is typing.Union:
@@ -120,8 +120,9 @@ def test_objects_have_the_shape_of_the_sdks_classes(
 
 
 def test_events_carry_the_whole_object(everything: dict[str, list[dict[str, Any]]]) -> None:
-    """`data.object` of every event has the shape of its own class."""
-    snapshots = [event["data"]["object"] for event in everything["event"]]
+    """`data.object` of every event has the shape of its class; an upcoming invoice has no id."""
+    told = [event for event in everything["event"] if event["type"] != "invoice.upcoming"]
+    snapshots = [event["data"]["object"] for event in told]
 
     wrong = [
         fault for obj in snapshots for fault in missing(obj, CLASSES[obj["object"]], obj["object"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 import stripe
 
@@ -201,3 +204,21 @@ def test_the_v2_call_takes_text_times(shop: Shop) -> None:
     totals = shop.account.world.ledger()["totals"]
     found = (made.identifier, totals)
     assert found == ("run-1", {shop.customer.id: {shop.meter.id: 5}})
+
+
+def test_one_call_at_a_time_per_customer_and_meter(http_account: Account) -> None:
+    """A second one meanwhile is 429 `lock_timeout`, and counts nothing."""
+    shop = open_shop(http_account)
+    http_account.world.faults.add("delay", path="/v1/billing/meter_events", seconds=0.5)
+    first = threading.Thread(target=shop.use, args=(5, "run-1"))
+    first.start()
+    while http_account.world.calls["POST /v1/billing/meter_events"] == 0:
+        time.sleep(0.005)
+
+    with pytest.raises(stripe.RateLimitError) as refusal:
+        shop.use(7, "run-2")
+
+    first.join()
+    code = refusal.value.json_body["error"]["code"]
+    totals = http_account.world.ledger()["totals"]
+    assert (code, totals) == ("lock_timeout", {shop.customer.id: {shop.meter.id: 5}})

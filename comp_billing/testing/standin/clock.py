@@ -25,9 +25,11 @@ class Clock:
         return self._held if self._held is not None else int(time.time() + self.offset)
 
     def schedule(self, at: int, action: str, target: str) -> None:
-        """An action to be carried out when the clock reaches `at`."""
-        sql = "INSERT INTO agenda (at, action, target) VALUES (?, ?, ?)"
-        self._store.run(sql, at, action, target)
+        """An action to be carried out when the clock reaches `at`; once, however often asked."""
+        row = (at, action, target)
+        known = "SELECT 1 FROM agenda WHERE at = ? AND action = ? AND target = ?"
+        if not self._store.rows(known, *row):
+            self._store.run("INSERT INTO agenda (at, action, target) VALUES (?, ?, ?)", *row)
 
     def catch_up(self, until: int | None = None) -> int:
         """Whatever is due carried out at its own moment, in order; how many actions that was."""

@@ -54,7 +54,7 @@ def _move_on(world: "StandIn", subscription: Json, item: Json) -> None:
         current_period_end=end,
         _segments=[{**item["_segments"][-1], "from": start}],
     )
-    world.clock.schedule(end, "renew", subscription["id"])
+    items.expect_turn(world, subscription["id"], end)
 
 
 def _turn(world: "StandIn", subscription: Json, due: list[Json]) -> None:
@@ -90,6 +90,16 @@ def _leave_trial(world: "StandIn", subscription: Json, due: list[Json]) -> None:
         invoice = invoices.of_cycle(world, subscription, licensed)
         world.change(subscription, "customer.subscription.updated", latest_invoice=invoice["id"])
         world.events.emit("invoice.created", invoice)
+
+
+def upcoming(world: "StandIn", target: str) -> None:
+    """Some days before the turn: what the invoice would be now; such an invoice has no id."""
+    subscription = _live(world, target)
+    if subscription is None or subscription["status"] == "trialing":
+        return
+    preview = world.view(invoices.upcoming(world, subscription))
+    del preview["id"]
+    world.events.emit("invoice.upcoming", preview)
 
 
 def trial_will_end(world: "StandIn", object_id: str) -> None:
@@ -135,6 +145,7 @@ def retry(world: "StandIn", object_id: str) -> None:
 
 ACTIONS: dict[str, Callable[["StandIn", str], None]] = {
     "renew": renew,
+    "upcoming": upcoming,
     "trial_will_end": trial_will_end,
     "cancel": cancel,
     "finalize": finalize,

@@ -1,5 +1,6 @@
 """Invoices: built from a subscription's items, finalised, collected, voided, previewed."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from comp_billing.testing.standin import amounts, ids, items, lines, payments
@@ -144,6 +145,20 @@ def final(world: "StandIn", subscription: Json) -> Json | None:
         until = min(world.now(), item["current_period_end"])
         specs += lines.usage_specs(subscription, item, until=until) if lines.metered(item) else []
     return _drafted(world, subscription, specs, "subscription_cycle") if specs else None
+
+
+def upcoming(world: "StandIn", subscription: Json, more: Sequence[Json] = ()) -> Json:
+    """What the next invoice would be if the period ended now; nothing is kept."""
+    specs = list(subscription["_pending"])
+    for item in items.of(world, subscription):
+        end, recurring = item["current_period_end"], item["price"]["recurring"]
+        if lines.metered(item):
+            specs += lines.usage_specs(subscription, item, until=min(end, world.now()))
+        else:
+            until = later(end, recurring["interval"], recurring["interval_count"], 1)
+            specs.append(lines.advance_spec(item, start=end, end=until))
+    object_id = f"upcoming_{ids.new_id('invoice')}"
+    return build(world, subscription, [*specs, *more], "upcoming", object_id=object_id)
 
 
 # -- what becomes of it

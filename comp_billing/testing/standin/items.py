@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from comp_billing.testing.standin import ids, lines
+from comp_billing.testing.standin import ids, lines, prorations
 from comp_billing.testing.standin.changes import must_live, told
 from comp_billing.testing.standin.errors import ApiError
 from comp_billing.testing.standin.expansion import public
 from comp_billing.testing.standin.fields import merged, stub
 from comp_billing.testing.standin.listing import slice_of
-from comp_billing.testing.standin.periods import period_end
+from comp_billing.testing.standin.periods import later, period_end
 from comp_billing.testing.standin.prices import plan_of
 from comp_billing.testing.standin.request import Request
 from comp_billing.testing.standin.shapes import shape
@@ -58,6 +58,14 @@ def check_fit(world: "StandIn", subscription: Json, price: Json, *, but: str = "
         raise ApiError(f"A subscription can have at most {limit} items.", param="items")
 
 
+def expect_turn(world: "StandIn", subscription_id: str, end: int) -> None:
+    """The end of a period put on the agenda, and the notice some days before it."""
+    world.clock.schedule(end, "renew", subscription_id)
+    notice = end - world.settings["upcoming_seconds"]
+    if notice < end and notice > world.now():
+        world.clock.schedule(notice, "upcoming", subscription_id)
+
+
 def build(world: "StandIn", subscription: Json, spec: Json, *, start: int, end: int = 0) -> Json:
     """A new item, kept; its period ends with the cycle of the anchor, or at `end`."""
     price = price_for(world, spec)
@@ -84,12 +92,39 @@ def build(world: "StandIn", subscription: Json, spec: Json, *, start: int, end: 
     )
     # the prices that were in force during the period, each from its moment
     made["_segments"] = [{"from": start, "price": price}]
-    world.clock.schedule(turn, "renew", subscription["id"])
+    expect_turn(world, subscription["id"], turn)
     return world.add(made)
+
+
+def join(world: "StandIn", subscription: Json, spec: Json) -> Json:
+    """A new item of a running subscription: a licence is charged for the rest of the period."""
+    item = build(world, subscription, spec, start=world.now())
+    if prorated(spec) and not lines.metered(item):
+        recurring = item["price"]["recurring"]
+        begun = later(
+            item["current_period_end"], recurring["interval"], recurring["interval_count"], -1
+        )
+        prorations.pend(
+            world, subscription["id"], old=None, new={**item, "current_period_start": begun}
+        )
+    return item
+
+
+def prorated(spec: Json) -> bool:
+    """Whether a change is prorated: unless told otherwise it is, on the next invoice."""
+    return bool(spec.get("proration_behavior", "create_prorations") != "none")
 
 
 def apply_change(world: "StandIn", subscription: Json, item: Json, spec: Json) -> Json:
     """An item's price, quantity or metadata changed; usage keeps the price it was reported at."""
+    changed = _changed(world, subscription, item, spec)
+    parts = (changed["price"]["id"], changed["quantity"])
+    if parts != (item["price"]["id"], item["quantity"]) and prorated(spec):
+        prorations.pend(world, subscription["id"], old=item, new=changed)
+    return changed
+
+
+def _changed(world: "StandIn", subscription: Json, item: Json, spec: Json) -> Json:
     fields = merged(item, spec, ["metadata"])
     if spec.get("price") or spec.get("plan"):
         price = price_for(world, spec)
@@ -106,9 +141,10 @@ def apply_change(world: "StandIn", subscription: Json, item: Json, spec: Json) -
 
 def drop(world: "StandIn", subscription: Json, item: Json, spec: Json) -> None:
     """An item taken off; flexible billing keeps its unbilled usage for the next invoice."""
-    keeps = spec.get("proration_behavior", "create_prorations") != "none"
     flexible = subscription["billing_mode"]["type"] == "flexible"
-    if lines.metered(item) and flexible and keeps and not spec.get("clear_usage"):
+    if not lines.metered(item) and prorated(spec):
+        prorations.pend(world, subscription["id"], old=item, new=None)
+    elif flexible and prorated(spec) and not spec.get("clear_usage"):
         pending = lines.usage_specs(subscription, item, until=world.now())
         current = world.need("subscription", subscription["id"])
         world.change(current, _pending=[*current["_pending"], *pending])
@@ -127,7 +163,7 @@ def create(world: "StandIn", asked: Request) -> Json:
     subscription = world.need("subscription", asked.params["subscription"], param="subscription")
     must_live(subscription)
     with told(world, subscription):
-        return build(world, subscription, asked.params, start=world.now())
+        return join(world, subscription, asked.params)
 
 
 def retrieve(world: "StandIn", asked: Request) -> Json:

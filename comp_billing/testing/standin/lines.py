@@ -62,9 +62,9 @@ def line(world: "StandIn", subscription: Json, spec: Json, invoice: str) -> Json
     """One line: quantity and amount, rounded once."""
     price = spec["price"]
     quantity = _quantity(world, subscription["customer"], spec)
-    amount = amounts.cost(price, quantity)
+    amount = spec["amount"] if "amount" in spec else amounts.cost(price, quantity)
     details = {
-        "proration": False,
+        "proration": "amount" in spec,
         "subscription": subscription["id"],
         "subscription_item": spec["item"],
     }

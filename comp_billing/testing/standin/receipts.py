@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from comp_billing.testing.standin import cards, ids, invoices, items, lines, payments
+from comp_billing.testing.standin import cards, ids, invoices, payments
 from comp_billing.testing.standin.errors import ApiError
 from comp_billing.testing.standin.listing import equal_to, page, slice_of
 from comp_billing.testing.standin.request import Request
@@ -94,16 +94,8 @@ def preview(world: "StandIn", asked: Request) -> Json:
     if "subscription" not in params:
         raise ApiError("The stand-in previews subscriptions only.", param="subscription")
     subscription = world.need("subscription", params["subscription"], param="subscription")
-    specs = list(subscription["_pending"])
-    for item in items.of(world, subscription):
-        end, now = item["current_period_end"], world.now()
-        if lines.metered(item):
-            specs += lines.usage_specs(subscription, item, until=min(end, now))
-        else:
-            specs.append(lines.advance_spec(item, start=end, end=end))
-    specs += [_imagined(world, spec) for spec in params.get("invoice_items", [])]
-    object_id = f"upcoming_{ids.new_id('invoice')}"
-    return invoices.build(world, subscription, specs, "upcoming", object_id=object_id)
+    more = [_imagined(world, spec) for spec in params.get("invoice_items", [])]
+    return invoices.upcoming(world, subscription, more)
 
 
 def _imagined(world: "StandIn", spec: Json) -> Json:

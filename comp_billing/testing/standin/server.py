@@ -1,5 +1,6 @@
 """The stand-in over HTTP: Stripe's API, the control API and the hosted pages on one port."""
 
+import logging
 import socket
 import threading
 from functools import partial
@@ -9,7 +10,9 @@ from comp_billing.testing.standin import controls, pages
 from comp_billing.testing.standin.faults import Dropped
 from comp_billing.testing.standin.world import Reply, StandIn
 
+log = logging.getLogger(__name__)
 CONTROL = "/_standin/"
+BROKEN = '{"error": {"type": "api_error", "message": "The stand-in itself failed: see its log."}}'
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -35,6 +38,9 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return
+        except Exception:
+            log.exception("The stand-in failed on %s %s", verb, self.path)
+            reply = Reply(500, BROKEN, {"Stripe-Should-Retry": "false"})
         self._send(reply)
 
     def _route(self, verb: str, headers: dict[str, str], body: bytes) -> Reply:
@@ -74,6 +80,10 @@ class Server(ThreadingHTTPServer):
         super().__init__((host, port), Handler)
         self.world = world
         world.base_url = self.base_url
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is nothing to tell of."""
+        log.debug("Connection from %s broke", client_address, exc_info=True)
 
     @property
     def base_url(self) -> str:

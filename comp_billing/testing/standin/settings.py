@@ -18,6 +18,8 @@ DEFAULTS: dict[str, Any] = {
     "search_lag_seconds": 0,
     # the version that events have for endpoints that pin none
     "api_version": "2026-10-28.endive",
+    # seconds before the end of a period at which `invoice.upcoming` is told; 0: never
+    "upcoming_seconds": 3 * 86400,
     # items that one subscription may have
     "item_limit": 20,
     # two letters of the account's country

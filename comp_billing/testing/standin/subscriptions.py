@@ -135,13 +135,13 @@ def _cancel_fields(world: "StandIn", subscription: Json, params: Json) -> Json:
 def _change_item(world: "StandIn", subscription: Json, spec: Json, params: Json) -> None:
     manner = {"proration_behavior": params.get("proration_behavior", "create_prorations"), **spec}
     if "id" not in spec:
-        items.build(world, subscription, spec, start=world.now())
+        items.join(world, subscription, manner)
         return
     item = world.need("subscription_item", spec["id"], param="items[0][id]")
     if spec.get("deleted"):
         items.drop(world, subscription, item, manner)
     else:
-        items.apply_change(world, subscription, item, spec)
+        items.apply_change(world, subscription, item, manner)
 
 
 def end_trial(world: "StandIn", subscription: Json) -> None:

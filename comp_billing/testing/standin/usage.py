@@ -21,6 +21,18 @@ DIGITS = 15
 IDENTIFIER_LENGTH = 100
 
 
+def locks(asked: Request) -> set[str]:
+    """What a meter event locks: Stripe takes one call at a time per customer and meter.
+
+    Told from the unchecked parameters; the customer is under its default key of the payload.
+    """
+    if not asked.path.endswith("/billing/meter_events"):
+        return set()
+    payload = asked.params.get("payload")
+    customer = payload.get("stripe_customer_id") if isinstance(payload, dict) else None
+    return {f"meter {asked.params.get('event_name')} {customer}"}
+
+
 def _stamp(moment_: datetime) -> str:
     return moment_.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

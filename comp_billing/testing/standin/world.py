@@ -3,6 +3,8 @@
 import json
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
@@ -16,6 +18,7 @@ from comp_billing.testing.standin import (
     meters,
     request,
     routes,
+    usage,
 )
 from comp_billing.testing.standin.changes import previous_attributes
 from comp_billing.testing.standin.clock import Clock
@@ -57,7 +60,7 @@ class StandIn:
         self.deliveries = Deliveries(self)
         self.faults = Faults()
         self.calls: Counter[str] = Counter()
-        self._busy_keys: set[str] = set()
+        self._busy: set[str] = set()
 
     # -- time
 
@@ -166,26 +169,29 @@ class StandIn:
             fault = self.faults.take(asked.verb, asked.path)
         fault.before()
         authenticate(asked)
-        key = asked.idempotency_key
-        with self.lock:
-            if key and key in self._busy_keys:
-                raise ApiError(
-                    "There is currently another in-progress request using this Idempotency Key.",
-                    status=409,
-                    kind="idempotency_error",
-                    code="idempotency_key_in_use",
-                )
-            self._busy_keys |= {key} if key else set()
-        try:
+        with self._alone(asked):
             fault.during()
             with self.lock, self.store.transaction():
                 reply = self._replayed(asked) or self._executed(asked, handler, fault.saved_error)
-        finally:
-            self._busy_keys -= {key} if key else set()
         self.deliveries.wake()
         if fault.drops_answer:
             raise Dropped
         return reply
+
+    @contextmanager
+    def _alone(self, asked: Request) -> Iterator[None]:
+        """The request's idempotency key, and its customer's meter, in use by nobody else."""
+        taken = {f"key {asked.idempotency_key}"} if asked.idempotency_key else set()
+        taken |= usage.locks(asked)
+        with self.lock:
+            if busy := taken & self._busy:
+                raise busy_error(busy)
+            self._busy |= taken
+        try:
+            yield
+        finally:
+            with self.lock:
+                self._busy -= taken
 
     def _replayed(self, asked: Request) -> Reply | None:
         key = asked.idempotency_key
@@ -243,6 +249,16 @@ class StandIn:
         self.deliveries.stop()
         with self.lock:
             self.store.close()
+
+
+def busy_error(busy: set[str]) -> ApiError:
+    """What Stripe says to a second request at the same time."""
+    if any(name.startswith("key ") for name in busy):
+        text = "There is currently another in-progress request using this Idempotency Key."
+        code = "idempotency_key_in_use"
+        return ApiError(text, status=409, kind="idempotency_error", code=code)
+    text = "This object cannot be accessed right now because another request is using it."
+    return ApiError(text, status=429, code="lock_timeout")
 
 
 def authenticate(asked: Request) -> None:
