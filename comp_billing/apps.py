@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
-from django.db.models.signals import post_delete, post_migrate
+from django.core.signals import request_finished, request_started
+from django.db.models.signals import post_delete, post_migrate, post_save
 
 
 class CompBillingConfig(AppConfig):
@@ -16,3 +17,44 @@ class CompBillingConfig(AppConfig):
 
         for signal in (post_migrate, post_delete):
             signal.connect(known.forget, dispatch_uid="comp_billing.known_ids")
+        self._connect_facts()
+        self._register_loops()
+
+    def _connect_facts(self) -> None:
+        """Sign-ups and published projects become intents in their own transactions; the web's
+        requests are marked, so that none of them calls Stripe."""
+        from comp_billing import catalog, customers, guards
+        from comp_users.models import Project
+        from comp_users.signals import profile_created
+
+        uid = "comp_billing.{}".format
+        profile_created.connect(customers.on_profile_created, dispatch_uid=uid("customer"))
+        post_save.connect(catalog.on_project_saved, sender=Project, dispatch_uid=uid("catalog"))
+        request_started.connect(guards.enter_request, dispatch_uid=uid("enter_request"))
+        request_finished.connect(guards.leave_request, dispatch_uid=uid("leave_request"))
+
+    def _register_loops(self) -> None:
+        from comp_billing import (
+            cards,
+            catalog,
+            customers,
+            events,
+            handlers,
+            intents,
+            mirror,
+            notifications,
+            rejections,
+            subscriptions,
+            usage,
+        )
+        from comp_core.maintenance import register_loop
+
+        # Imported for their handlers of events.
+        self.handler_modules = (cards, handlers, notifications, rejections)
+        register_loop("comp_billing.customers", customers.ensure_customers, seconds=30)
+        register_loop("comp_billing.catalog", catalog.plan_all, seconds=30)
+        register_loop("comp_billing.items", subscriptions.ensure_items, seconds=10)
+        register_loop("comp_billing.intents", intents.carry_out_due, seconds=2)
+        register_loop("comp_billing.usage", usage.report_due, seconds=2)
+        register_loop("comp_billing.events", events.process_due_events, seconds=2)
+        register_loop("comp_billing.charges", mirror.mend_links, seconds=60)

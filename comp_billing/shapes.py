@@ -108,3 +108,14 @@ def unit_amount(price: dict[str, Any]) -> Decimal | None:
         if amount is not None:
             return amount
     return None
+
+
+def line_product(line: dict[str, Any]) -> str | None:
+    """The product of an invoice line: under ``pricing`` since 2025-03-31, in its price before."""
+    details = mapping(mapping(line.get("pricing")).get("price_details"))
+    return ref(details.get("product")) or ref(mapping(line.get("price")).get("product"))
+
+
+def link(value: Any) -> str:
+    """An address that a person may follow; empty for anything else."""
+    return value if isinstance(value, str) and value.startswith(("https://", "http://")) else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, transaction
@@ -28,7 +29,7 @@ class Stamp:
     api_version: str
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Row:
     """One object on its way into its table. ``parent_id``: the object it came embedded in."""
 
@@ -45,7 +46,7 @@ class Row:
     def is_tombstone(self) -> bool:
         return self.data.get("deleted") is True
 
-    @property
+    @cached_property
     def values(self) -> dict[str, Any]:
         """{attname: value}, the guard's columns included."""
         return {
@@ -71,6 +72,7 @@ def upsert(
     as_of: int,
     rank: int,
     api_version: str,
+    naming: Iterable[tuple[type[StripeObject], str]] = (),
     using: str = DEFAULT_DB_ALIAS,
 ) -> set[str]:
     """Write objects as received; what is older than a row already says is left out.
@@ -79,14 +81,15 @@ def upsert(
     ``Date`` header, never the local clock. ``rank`` (see Rank) orders news of the same second.
     Objects of kinds that are not mirrored, and objects without an id, are passed over. Children
     embedded whole (a subscription's items, an invoice's payments) are written after their parent;
-    parents named but unknown become placeholders. ``"deleted": True`` makes a tombstone.
+    parents named but unknown become placeholders, and so do the objects in ``naming``.
+    ``"deleted": True`` makes a tombstone.
 
     Answers the Stripe ids of the rows that were written. Atomic; makes no call to Stripe.
     """
     rows = list(_rows(objects, Stamp(as_of, int(rank), api_version)))
     children = [child for row in rows for child in row.embedded()]
     with transaction.atomic(using=using, savepoint=False):
-        _place_parents([*rows, *children], using=using)
+        _place_parents(rows, children, naming, using=using)
         charges.lock_invoices(_ids(rows, "invoice_payment", "invoice_id"), using=using)
         written = _write(rows, using=using)
         # The children of old news are old news too, even those not seen before.
@@ -117,7 +120,9 @@ def _rows(
 ) -> Iterator[Row]:
     for given in objects:
         model = KINDS.get(shapes.text(given.get("object")))
-        if model is not None and shapes.ref(given.get("id")):
+        key = shapes.ref(given.get("id"))
+        # A preview of an invoice has an id too, but not an invoice's.
+        if model is not None and key is not None and key.startswith(model.id_prefix):
             yield Row(model, clean(dict(given)), stamp, parent_id)
 
 
@@ -127,16 +132,28 @@ def _ids(rows: Iterable[Row], kind: str, column: str) -> set[str]:
     return {value for value in found if value}
 
 
-def _place_parents(rows: Iterable[Row], *, using: str) -> None:
+def _place_parents(
+    rows: list[Row],
+    children: list[Row],
+    naming: Iterable[tuple[type[StripeObject], str]],
+    *,
+    using: str,
+) -> None:
     """Placeholders for every parent named, table by table and in key order."""
-    named: defaultdict[type[StripeObject], set[str]] = defaultdict(set)
-    for row in rows:
-        values = row.values
-        for attname, parent in parents(row.model).items():
-            if key := values.get(attname):
-                named[parent].add(key)
-    for model in in_order(named):
-        ensure(model, named[model], using=using)
+    named = {
+        (parent, row.values.get(attname))
+        for row in [*rows, *children]
+        for attname, parent in parents(row.model).items()
+    }
+    named |= set(naming)
+    # What is about to be written needs no place kept.
+    named -= {(row.model, row.id) for row in rows}
+    tables: defaultdict[type[StripeObject], set[str]] = defaultdict(set)
+    for parent, key in named:
+        if key:
+            tables[parent].add(key)
+    for model in in_order(tables):
+        ensure(model, tables[model], using=using)
 
 
 def _write(rows: Iterable[Row], *, using: str) -> set[str]:

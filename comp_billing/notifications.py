@@ -1,0 +1,111 @@
+"""E-mails about money: what happened, what it means, and what to do next.
+
+Stored handlers: the worker sends them from the stored event, at least once. A host overrides the
+templates ``comp_billing/email/<name>_subject.txt``, ``<name>.txt`` and ``<name>.html``.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+
+from comp_billing import shapes
+from comp_billing.conf import conf
+from comp_billing.handlers import on
+from comp_billing.models import Customer, Event, Product, StripeObject
+from comp_billing.money import format_amount
+
+logger = logging.getLogger(__name__)
+
+
+@on("invoice.payment_failed", stored=True)
+def email_payment_failed(event: Event, obj: StripeObject | None, previous: dict[str, Any]) -> None:
+    """Tell the user that a payment failed, with the link to pay; not when it is paid by now."""
+    if obj is not None and shapes.text(obj.data.get("status")) in ("paid", "void"):
+        return
+    send("payment_failed", event, invoice_context(event.object_data))
+
+
+@on("invoice.paid", stored=True)
+def email_invoice_paid(event: Event, obj: StripeObject | None, previous: dict[str, Any]) -> None:
+    """Confirm a paid invoice; one of nothing is not worth an e-mail."""
+    if conf.SEND_RECEIPTS and shapes.integer(event.object_data.get("total")):
+        send("invoice_paid", event, invoice_context(event.object_data))
+
+
+@on("customer.subscription.trial_will_end", stored=True)
+def email_trial_will_end(event: Event, obj: StripeObject | None, previous: dict[str, Any]) -> None:
+    """Tell the user that runs will cost money soon."""
+    trial_end = shapes.moment(event.object_data.get("trial_end"))
+    send("trial_will_end", event, {"trial_end": trial_end})
+
+
+def invoice_context(invoice: dict[str, Any]) -> dict[str, Any]:
+    """What the templates say about an invoice as it was at the time of the event.
+
+    Amounts are text. ``carried_over``: the invoice counts as paid although nothing was charged,
+    being below the smallest charge; its amount moved to the customer's balance.
+    """
+    currency = shapes.text(invoice.get("currency"))
+    paid, total = shapes.integer(invoice.get("amount_paid")), shapes.integer(invoice.get("total"))
+    due = shapes.integer(invoice.get("amount_remaining"))
+    return {
+        "invoice": invoice,
+        "number": shapes.text(invoice.get("number")),
+        "total": format_amount(total, currency),
+        "amount_paid": format_amount(paid, currency),
+        "amount_due": format_amount(due, currency) or format_amount(total, currency),
+        "carried_over": paid == 0 and bool(total),
+        "lines": _lines(invoice, currency),
+        "pay_url": shapes.link(invoice.get("hosted_invoice_url")),
+        "pdf_url": shapes.link(invoice.get("invoice_pdf")),
+        "next_attempt": shapes.moment(invoice.get("next_payment_attempt")),
+    }
+
+
+def send(name: str, event: Event, context: dict[str, Any]) -> bool:
+    """Render and send one e-mail to the user that the event's customer belongs to.
+
+    False when there is nobody to write to: a customer that is no user's, or has no address.
+    """
+    customer = Customer.all_objects.filter(pk=event.customer_id).select_related("user").first()
+    address = getattr(customer.user, "email", "") if customer and customer.user else ""
+    if not address:
+        logger.info("Event %s (%s): nobody to write to", event.pk, event.type)
+        return False
+    values = {
+        **context,
+        "user": customer.user if customer else None,
+        "site_url": conf.STATEMENT_URL,
+    }
+    prefix = f"comp_billing/email/{name}"
+    # A line break in a subject would be refused, rightly.
+    subject = " ".join(render_to_string(f"{prefix}_subject.txt", values).split())
+    message = EmailMultiAlternatives(
+        subject, render_to_string(f"{prefix}.txt", values), to=[address]
+    )
+    message.attach_alternative(render_to_string(f"{prefix}.html", values), "text/html")
+    message.send()
+    return True
+
+
+def _lines(invoice: dict[str, Any], currency: str) -> list[dict[str, str]]:
+    """[{"text", "amount"}]: the model's name where the product is a project's."""
+    lines = shapes.listed(invoice.get("lines"))
+    products = {product for line in lines if (product := shapes.line_product(line))}
+    names = dict(
+        Product.objects.filter(pk__in=products, project__isnull=False).values_list(
+            "pk", "project__name"
+        )
+    )
+    return [
+        {
+            "text": names.get(shapes.line_product(line) or "")
+            or shapes.text(line.get("description")),
+            "amount": format_amount(shapes.integer(line.get("amount")), currency),
+        }
+        for line in lines
+    ]

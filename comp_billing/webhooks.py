@@ -1,0 +1,268 @@
+"""From a webhook's raw bytes to a stored event and true proxies, in one transaction.
+
+No call to Stripe is made here, whatever the event: what is missing becomes a placeholder.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    transaction,
+)
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from comp_billing import handlers, mirror, shapes
+from comp_billing.conf import conf
+from comp_billing.exceptions import BillingError
+from comp_billing.mirror import known
+from comp_billing.mirror.clean import clean
+from comp_billing.mirror.sql import insert_new
+from comp_billing.models import Customer, Event, EventState, Invoice, StripeObject
+from comp_billing.signatures import verify
+
+logger = logging.getLogger(__name__)
+
+# Stripe's objects are a handful of levels deep; beyond this, reading them would exhaust the stack.
+MAX_DEPTH = 64
+MAX_TYPE_LENGTH = 120
+# Deadlocks and serialization failures, and parents removed behind our back, are worth a repeat.
+TRIES = 3
+# With the default of 12 attempts, an event is given up after about nine hours.
+FIRST_PAUSE = timedelta(seconds=15)
+LONGEST_PAUSE = timedelta(hours=6)
+
+
+class NotAnEvent(BillingError):
+    """The body is signed but no event: not a JSON object with id, type and a date of creation."""
+
+
+def receive(body: bytes, header: str) -> bool:
+    """Verify, read and ingest one delivery; False when the event was there already.
+
+    Raises SignatureNotValid or NotAnEvent, both before anything is written.
+    """
+    verify(
+        body,
+        header,
+        secrets=conf.WEBHOOK_SECRETS,
+        tolerance_seconds=conf.WEBHOOK_TOLERANCE_SECONDS,
+    )
+    return ingest(read_event(body))
+
+
+def read_event(body: bytes) -> Event:
+    """The event (unsaved) in a JSON body; raises NotAnEvent."""
+    try:
+        payload = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError) as exc:
+        raise NotAnEvent("The body is not JSON.") from exc
+    if not isinstance(payload, dict) or _is_too_deep(payload):
+        raise NotAnEvent("The body is not an object, or nested too deep.")
+    return event_of(clean(payload))
+
+
+def event_of(payload: dict[str, Any]) -> Event:
+    """The event (unsaved) that a payload describes, snapshot or thin; raises NotAnEvent."""
+    key, event_type = shapes.ref(payload.get("id")), shapes.text(payload.get("type"))
+    is_thin = payload.get("object") == "v2.core.event"
+    created = _created(payload.get("created"))
+    if payload.get("object") not in ("event", "v2.core.event") or key is None or created is None:
+        raise NotAnEvent("The body has no id or no date, or is of another kind.")
+    if not 0 < len(event_type) <= MAX_TYPE_LENGTH:
+        raise NotAnEvent("The body has no event type.")
+    request = payload.get("request")
+    # Until 2017-05-25 the request was its id alone.
+    request_id = request if isinstance(request, str) else shapes.mapping(request).get("id")
+    return Event(
+        stripe_id=key,
+        type=event_type,
+        api_version=shapes.text(payload.get("api_version")),
+        account=shapes.text(payload.get("account")) or shapes.text(payload.get("context")),
+        livemode=shapes.flag(payload.get("livemode")),
+        is_thin=is_thin,
+        created=created,
+        payload=payload,
+        request_id=shapes.text(request_id),
+        idempotency_key=shapes.text(shapes.mapping(request).get("idempotency_key")),
+    )
+
+
+def ingest(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> bool:
+    """Store an event, mirror its object and run its in-transaction handlers: all in one commit.
+
+    False: it was there already, and nothing was done. When a handler raises, the event is kept as
+    failed for the worker to try again, and its news is mirrored all the same. Raises DatabaseError
+    when the database is out of order: then Stripe has to deliver again.
+    """
+    try:
+        return _with_repeats(event, using=using)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as exc:  # whatever a handler raises
+        return _keep_failed(event, exc, using=using)
+
+
+def _with_repeats(event: Event, *, using: str) -> bool:
+    for attempt in range(1, TRIES + 1):
+        try:
+            with transaction.atomic(using=using):
+                return _store(event, using=using)
+        except (OperationalError, IntegrityError):
+            if attempt == TRIES:
+                raise
+            known.forget()
+    raise AssertionError("every round returns or raises")
+
+
+def _store(event: Event, *, using: str) -> bool:
+    now = timezone.now()
+    is_ours = event.livemode == conf.LIVEMODE and not event.account
+    event.state = _first_state(event, is_ours=is_ours)
+    event.customer_id, event.invoice_id = subjects_of(event) if is_ours else (None, None)
+    event.applied_at = now
+    event.processed_at = None if event.state == EventState.PENDING else now
+    event.next_attempt_at = now if event.state == EventState.PENDING else None
+    if not _insert(event, using=using):
+        return False
+    if is_ours:
+        apply(event, using=using)
+    return True
+
+
+def _first_state(event: Event, *, is_ours: bool) -> EventState:
+    if not is_ours:
+        return EventState.INERT
+    if handlers.handlers_of(event.type, stored=True):
+        return EventState.PENDING
+    is_mirrored = shapes.text(event.object_data.get("object")) in mirror.KINDS
+    if is_mirrored or handlers.handlers_of(event.type, stored=False):
+        return EventState.PROCESSED
+    return EventState.INERT
+
+
+def apply(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Mirror an event's object and run its in-transaction handlers, in the caller's transaction."""
+    mirror_object(event, using=using)
+    called = handlers.handlers_of(event.type, stored=False)
+    obj = object_of(event) if called else None
+    for handler in called:
+        handler(event, obj, event.previous)
+
+
+def mirror_object(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Write what an event says, and placeholders for the customer and invoice that it is about."""
+    data = event.object_data
+    kind = shapes.text(data.get("object"))
+    model = mirror.KINDS.get(kind)
+    # A canceled subscription still exists; what is said to be deleted does not.
+    is_gone = event.type == f"{kind}.deleted"
+    about = [(Customer, event.customer_id), (Invoice, event.invoice_id)]
+    mirror.upsert(
+        [{**data, "deleted": True} if is_gone else data],
+        as_of=int(event.created.timestamp()),
+        rank=rank_of(event.type, is_final=model is not None and model.is_final(data)),
+        api_version=event.api_version,
+        naming=[(parent, key) for parent, key in about if key],
+        using=using,
+    )
+
+
+def rank_of(event_type: str, *, is_final: bool) -> mirror.Rank:
+    """What an event weighs against others of the same second."""
+    if event_type.endswith(".created"):
+        return mirror.Rank.CREATED
+    if event_type.endswith(".deleted") or is_final:
+        return mirror.Rank.DELETED
+    return mirror.Rank.EVENT
+
+
+def subjects_of(event: Event) -> tuple[str | None, str | None]:
+    """The ids of the customer and the invoice that an event is about."""
+    customer, invoice = shapes.customer_of(event.object_data), shapes.invoice_of(event.object_data)
+    return (
+        customer if customer and customer.startswith(Customer.id_prefix) else None,
+        invoice if invoice and invoice.startswith(Invoice.id_prefix) else None,
+    )
+
+
+def object_of(event: Event) -> StripeObject | None:
+    """The row of an event's object, as it is now."""
+    model = mirror.KINDS.get(shapes.text(event.object_data.get("object")))
+    key = shapes.ref(event.object_data.get("id"))
+    return model.all_objects.filter(pk=key).first() if model is not None and key else None
+
+
+def retry_at(attempts: int) -> datetime:
+    """When an event whose handler has raised so often is tried again."""
+    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts - 1, 30))
+    return timezone.now() + pause
+
+
+def describe(exc: BaseException) -> str:
+    """Kind and place of an error. Its text may hold personal data: that is for the log."""
+    frames = traceback.extract_tb(exc.__traceback__)
+    ours = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    place = f" in {ours[-1].name}, {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
+    return f"{type(exc).__name__}{place}"
+
+
+def _keep_failed(event: Event, exc: Exception, *, using: str) -> bool:
+    logger.error("Event %s (%s) failed: %s", event.pk, event.type, describe(exc), exc_info=exc)
+    event.state, event.error, event.attempts = EventState.FAILED, describe(exc), 1
+    event.applied_at = event.processed_at = None
+    event.next_attempt_at = retry_at(event.attempts)
+    try:
+        with transaction.atomic(using=using):
+            is_new = _insert(event, using=using)
+            if is_new:
+                mirror_object(event, using=using)
+            return is_new
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:  # the mirror itself is what fails: keep the event at least
+        logger.exception("Event %s (%s) cannot be mirrored", event.pk, event.type)
+        event.customer_id = event.invoice_id = None
+        with transaction.atomic(using=using):
+            return _insert(event, using=using)
+
+
+def _insert(event: Event, *, using: str) -> bool:
+    row = {field.attname: getattr(event, field.attname) for field in Event._meta.concrete_fields}
+    row["received_at"] = timezone.now()
+    return bool(insert_new(Event, [row], using=using))
+
+
+def _created(value: Any) -> datetime | None:
+    """Unix seconds in a snapshot event, RFC 3339 text in a thin one."""
+    if not isinstance(value, str):
+        return shapes.moment(value)
+    try:
+        moment = parse_datetime(value)
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
