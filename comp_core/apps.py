@@ -9,6 +9,10 @@ from django.core import checks
 from django.db.models.signals import post_migrate
 
 
+def _models_of(apps: Any) -> set[tuple[str, str]]:
+    return {(model._meta.app_label, model._meta.model_name) for model in apps.get_models()}
+
+
 class CompCoreConfig(AppConfig):
     name = "comp_core"
     verbose_name = "COMP runs"
@@ -18,9 +22,9 @@ class CompCoreConfig(AppConfig):
         from comp_core import checks as core_checks
         from comp_core.projects import ensure_projects
 
-        def on_migrated(using: str, apps: Any, **kwargs: Any) -> None:
-            # After a migration backwards there may be no table to fill.
-            if any(model._meta.label == "comp_users.Project" for model in apps.get_models()):
+        def on_migrated(using: str, apps: Any = None, **kwargs: Any) -> None:
+            # After a migration backwards there may be no table to fill. A flush sends no state.
+            if apps is None or ("comp_users", "project") in _models_of(apps):
                 ensure_projects(using=using)
 
         checks.register(core_checks.check_settings)

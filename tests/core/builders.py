@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from comp_core import lifecycle, runner
 from comp_core.models import CoreInputs, Run
@@ -45,8 +49,19 @@ def make_claimed(slug: str = "doubling", **values: Any) -> Any:
     """A run that this process holds."""
     run = make_run(slug, **values)
     claimed = lifecycle.claim(run.queue, worker_id="tests")
-    assert claimed is not None and claimed.pk == run.pk
+    assert claimed is not None
+    assert claimed.pk == run.pk
     return claimed
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """The SQL of the block, without what opens and closes transactions."""
+    found: list[str] = []
+    with CaptureQueriesContext(connection) as captured:
+        yield found
+    framing = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")
+    found += [q["sql"] for q in captured if not q["sql"].startswith(framing)]
 
 
 def run_unruly(behaviour: str, amount: float = 0) -> Run:
