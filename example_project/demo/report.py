@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -50,16 +53,15 @@ class Report:
 
     def figures(self, runs: list[RunFigures], lines: list[LineFigures], currency: str) -> None:
         self._end_bar()
+        self.console.print()
         self.console.print(_runs_table(runs, currency))
-        self.console.print(_lines_table(lines, currency))
+        for _, of_invoice in groupby(lines, key=lambda line: line.invoice):
+            self.console.print()
+            self.console.print(_invoice_table(list(of_invoice), currency))
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for column in columns:
-        numeric = column not in {"Run", "Project", "Usage record", "Invoice", "Status", ""}
-        table.add_column(column, justify="right" if numeric else "left")
-    return table
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
 
 
 def _mark(agrees: bool) -> str:
@@ -67,15 +69,12 @@ def _mark(agrees: bool) -> str:
 
 
 def _runs_table(runs: list[RunFigures], currency: str) -> Table:
-    table = _table(
-        "Runs and their receipts",
-        "Run",
-        "Seconds",
-        f"Cost ({currency.upper()})",
-        "Units",
-        "Usage record",
-        "",
-    )
+    table = _table("Runs: receipt = usage record × unit")
+    table.add_column("Run")
+    for column in ("Seconds", f"Cost ({currency.upper()})", "Usage record"):
+        table.add_column(column, justify="right")
+    table.add_column("At Stripe")
+    table.add_column("")
     for run in runs:
         table.add_row(
             run.title,
@@ -88,36 +87,31 @@ def _runs_table(runs: list[RunFigures], currency: str) -> Table:
     return table
 
 
-def _lines_table(lines: list[LineFigures], currency: str) -> Table:
+def _invoice_table(lines: list[LineFigures], currency: str) -> Table:
+    """One column per project, from what users were told down to what Stripe billed."""
     table = _table(
-        "Usage, meter and invoice",
-        "Project",
-        "Receipts",
-        "Usage records",
-        "Meter total",
-        "Invoice line",
-        "Residue",
-        "Invoice",
-        "Status",
-        "",
+        f"Invoice {lines[0].invoice} · {lines[0].invoice_status} · "
+        f"period to {lines[0].period_end:%Y-%m-%d}"
     )
+    table.add_column("")
     for line in lines:
-        table.add_row(
-            line.project,
-            f"{line.receipts:.6f}",
-            str(line.recorded),
-            str(line.metered),
-            money.format_amount(line.billed_amount, currency),
-            _residue(line.residue, currency),
-            line.invoice,
-            line.invoice_status,
-            _mark(line.agrees),
-        )
+        table.add_column(line.project, justify="right")
+    facts: dict[str, Callable[[LineFigures], str]] = {
+        f"Receipts ({currency.upper()})": lambda line: f"{line.receipts:.6f}",
+        "Usage records": lambda line: str(line.recorded),
+        "Meter total": lambda line: str(line.metered),
+        "Invoice line": lambda line: money.format_amount(line.billed_amount, currency),
+        "Residue of rounding": lambda line: _residue(line.residue, currency),
+        "": lambda line: _mark(line.agrees),
+    }
+    for name, fact in facts.items():
+        table.add_row(name, *(fact(line) for line in lines))
     return table
 
 
 def _residue(minor: Decimal, currency: str) -> str:
-    return f"{minor.scaleb(-money.exponent(currency)):+f}"
+    """Minor units as currency units, signed, to the millionth."""
+    return f"{minor.scaleb(-money.exponent(currency)):+.6f}"
 
 
 def as_json(runs: list[RunFigures], lines: list[LineFigures]) -> str:

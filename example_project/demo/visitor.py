@@ -15,7 +15,7 @@ class Visitor:
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
-        self._browser = mechanicalsoup.StatefulBrowser(raise_on_404=True)
+        self._browser = mechanicalsoup.StatefulBrowser()
 
     @property
     def url(self) -> str:
@@ -44,7 +44,10 @@ class Visitor:
 
         Raises DemoError with the page's complaints when the answer is an error.
         """
-        selected = self._browser.select_form(form)
+        try:
+            selected = self._browser.select_form(form)
+        except mechanicalsoup.LinkNotFoundError as error:
+            raise DemoError(f"{self.url} has no form {form}: {self.text[:500]}") from error
         for name, value in (values or {}).items():
             selected.set(name, value)
         opened = {name: path.open("rb") for name, path in (files or {}).items()}
