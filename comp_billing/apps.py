@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.core import checks
 from django.core.signals import request_finished, request_started
 from django.db.models.signals import post_delete, post_migrate, post_save
 
@@ -13,8 +14,10 @@ class CompBillingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from comp_billing.checks import check_settings
         from comp_billing.mirror import known
 
+        checks.register(check_settings)
         for signal in (post_migrate, post_delete):
             signal.connect(known.forget, dispatch_uid="comp_billing.known_ids")
         self._connect_facts()

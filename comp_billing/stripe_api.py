@@ -32,6 +32,8 @@ from comp_billing.exceptions import (
 )
 
 API_VERSION = "2026-10-28.endive"
+# What is installed, for the system check: its types and ours were made for one API version.
+SDK_VERSION, SDK_API_VERSION = stripe.VERSION, str(stripe.api_version)
 CONNECT_SECONDS = 5
 # After a 401 nothing is sent for this long: a wrong key must not become a storm.
 BLOCKED_SECONDS = 60

@@ -167,7 +167,10 @@ def mirror_object(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> None:
     model = mirror.KINDS.get(kind)
     # A canceled subscription still exists; what is said to be deleted does not.
     is_gone = event.type == f"{kind}.deleted"
-    about = [(Customer, event.customer_id), (Invoice, event.invoice_id)]
+    about: list[tuple[type[StripeObject], str | None]] = [
+        (Customer, event.customer_id),
+        (Invoice, event.invoice_id),
+    ]
     mirror.upsert(
         [{**data, "deleted": True} if is_gone else data],
         as_of=int(event.created.timestamp()),
@@ -205,8 +208,7 @@ def object_of(event: Event) -> StripeObject | None:
 
 def retry_at(attempts: int) -> datetime:
     """When an event whose handler has raised so often is tried again."""
-    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts - 1, 30))
-    return timezone.now() + pause
+    return timezone.now() + min(LONGEST_PAUSE, FIRST_PAUSE * (1 << min(attempts - 1, 30)))
 
 
 def describe(exc: BaseException) -> str:
