@@ -1,0 +1,200 @@
+"""What is wrong with a declaration is said by ``manage.py check``."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage
+from django.db import models
+from django.test.utils import isolate_apps
+
+from comp_core.checks import check_databases, check_duplicates, check_settings
+from comp_core.declaration import check_declaration
+from comp_core.exceptions import UnknownModel
+from comp_core.models import CoreInputs, CoreRun
+from comp_core.projects import ensure_projects
+from comp_core.registry import get_spec, registered, spec_of
+from comp_users.models import Project
+from tests.core.builders import make_inputs, make_run
+from tests.testapp.models import DoublingRun
+
+
+def ids(messages: list[CheckMessage]) -> list[str]:
+    """The ids of messages."""
+    return [str(message.id) for message in messages]
+
+
+def declare(**values: Any) -> type[CoreRun]:
+    """A run model, declared inside isolated apps, with this ``Comp``."""
+
+    class WrongInputs(CoreInputs):
+        class Meta:
+            app_label = "testapp"
+
+    class WrongRun(CoreRun):
+        inputs = models.OneToOneField(WrongInputs, models.PROTECT, related_name="run")
+        Comp = type("Comp", (), values)
+
+        class Meta:
+            app_label = "testapp"
+
+    return WrongRun
+
+
+GOOD = {"slug": "good", "title": "Good", "functions": "tests.testapp.functions"}
+
+
+def test_a_good_declaration() -> None:
+    """The test project's own models have nothing wrong."""
+    assert [ids(check_declaration(spec.run_model)) for spec in registered().values()] == [[]] * 4
+
+
+@isolate_apps("tests.testapp")
+def test_no_inputs() -> None:
+    """A run without a one-to-one ``inputs`` is an error that shows the line to write."""
+
+    class WrongRun(CoreRun):
+        inputs = models.IntegerField()
+
+        class Comp:
+            slug, title, functions = "good", "Good", "tests.testapp.functions"
+
+        class Meta:
+            app_label = "testapp"
+
+    [message] = check_declaration(WrongRun)
+    assert (message.id, message.obj, "OneToOneField" in str(message.hint)) == (
+        "comp_core.E010",
+        WrongRun,
+        True,
+    )
+
+
+@isolate_apps("tests.testapp")
+def test_no_comp() -> None:
+    """A run without ``Comp`` is an error."""
+
+    class WrongInputs(CoreInputs):
+        class Meta:
+            app_label = "testapp"
+
+    class WrongRun(CoreRun):
+        inputs = models.OneToOneField(WrongInputs, models.PROTECT, related_name="run")
+
+        class Meta:
+            app_label = "testapp"
+
+    assert ids(check_declaration(WrongRun)) == ["comp_core.E011"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, []),
+        ({"slug": ""}, ["comp_core.E012"]),
+        ({"title": None}, ["comp_core.E012"]),
+        ({"functions": ""}, ["comp_core.E012"]),
+        ({"functions": "tests.testapp.nowhere"}, ["comp_core.E013"]),
+        ({"functions": "nowhere.at.all"}, ["comp_core.E013"]),
+        ({"slug": "runs"}, ["comp_core.E014"]),
+        ({"slug": "No Address"}, ["comp_core.E014"]),
+        ({"is_public": True}, ["comp_core.E015"]),
+        ({"is_public": True, "server_cost": "0"}, []),
+        ({"sever_cost": "1"}, ["comp_core.E016"]),
+        ({"server_cost": "cheap"}, ["comp_core.E017"]),
+        ({"server_cost": -1}, ["comp_core.E017"]),
+    ],
+)
+@isolate_apps("tests.testapp")
+def test_wrong_values(values: dict[str, Any], expected: list[str]) -> None:
+    """Each mistake in ``Comp`` has its id."""
+    assert ids(check_declaration(declare(**{**GOOD, **values}))) == expected
+
+
+@isolate_apps("tests.testapp")
+def test_a_subclass_checks_itself() -> None:
+    """Django's own run over all models finds the mistake."""
+    assert "comp_core.E013" in ids(declare(**{**GOOD, "functions": "nowhere"}).check())
+
+
+def test_duplicate_slugs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two models of one slug: the second is told."""
+    monkeypatch.setattr("comp_core.checks.run_models", lambda: [DoublingRun, DoublingRun])
+    assert ids(check_duplicates(None)) == ["comp_core.E018"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("COMP_CORE", [], ["comp_core.E001"]),
+        ("COMP_CORE", {"LEASE_SECOND": 1}, ["comp_core.E002"]),
+        ("COMP_CORE", {"LEASE_SECONDS": "1"}, ["comp_core.E003"]),
+        ("COMP_CORE", {"METER": "comp_core.metering.cost_of"}, ["comp_core.E004"]),
+        ("COMP_CORE", {"METER": "nowhere.Meter"}, ["comp_core.E004"]),
+        ("COMP_CORE", {"TASK_BACKEND": "nowhere"}, ["comp_core.E005"]),
+        ("COMP_CORE", {"STORAGE": "nowhere"}, ["comp_core.E007"]),
+        ("TASKS", {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}, ["comp_core.E006"]),
+    ],
+)
+def test_wrong_settings(settings: Any, name: str, value: Any, expected: list[str]) -> None:
+    """Each mistake in the settings has its id."""
+    setattr(settings, name, value)
+    assert ids(check_settings(None)) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ["comp_core.W002"]),
+        ({"transaction_mode": "IMMEDIATE"}, ["comp_core.W002"]),
+        (
+            {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode = WAL;"},
+            [],
+        ),
+    ],
+)
+def test_sqlite_profile(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, str], expected: list[str]
+) -> None:
+    """SQLite without immediate transactions and a write-ahead log is warned about."""
+    config = {"ENGINE": "django.db.backends.sqlite3", "OPTIONS": options}
+    monkeypatch.setattr("comp_core.checks.settings.DATABASES", {"default": config})
+    assert ids(check_databases(None)) == expected
+
+
+def test_a_spec_is_read_from_its_class() -> None:
+    """The declaration, in Python's types."""
+    spec = get_spec("doubling")
+    assert (spec.title, spec.server_cost, spec.exp_task_time, spec.is_public, spec.queue) == (
+        "Doubling",
+        Decimal(36),
+        2,
+        True,
+        "default",
+    )
+
+
+def test_an_unknown_slug() -> None:
+    """A slug that nobody declares has words."""
+    with pytest.raises(UnknownModel, match="slug 'nowhere'"):
+        get_spec("nowhere")
+
+
+@pytest.mark.django_db
+def test_spec_of_rows() -> None:
+    """Inputs, runs and their base rows know their spec."""
+    run = make_run()
+    rows = [make_inputs(), run, run.run_ptr]
+    assert {spec_of(row).slug for row in rows} == {"doubling"}
+
+
+@pytest.mark.django_db
+def test_projects_are_made_once() -> None:
+    """Every model has a project; what an operator changed there stays."""
+    Project.objects.filter(slug="doubling").update(server_cost=5, name="Renamed")
+    ensure_projects()
+    changed = Project.objects.get(slug="doubling")
+    assert (set(Project.objects.values_list("slug", flat=True)) >= set(registered())) is True
+    assert (changed.name, changed.server_cost) == ("Renamed", 5)
