@@ -30,8 +30,8 @@ def make_profile(username: str = "", **values: Any) -> Profile:
 def make_inputs(slug: str = "doubling", owner: Profile | None = None, **values: Any) -> Any:
     """Inputs that have passed their check, of a model that their owner may run."""
     spec = get_spec(slug)
-    owner = owner or make_profile()
     project = project_for(spec)
+    owner = owner or project.owner or make_profile()
     if not project.is_public and project.owner_id is None:
         project.owner = owner
         project.save(update_fields=["owner"])

@@ -92,6 +92,11 @@ def forks(amount):
     return []
 
 
+def forks_and_sleeps(amount):
+    forks(amount)
+    time.sleep(300)
+
+
 def daemonises(amount):
     subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(300)"],

@@ -1,0 +1,196 @@
+"""``comp_worker`` as a real process: works, stops gracefully, dies cleanly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from statistics import median
+from typing import Any
+
+import django
+import pytest
+from django.core.management import CommandError, call_command
+from django.db.models.functions import Now
+from django_tasks_db.models import DBTaskResult
+
+from comp_core import maintenance
+from comp_core.db import from_now
+from comp_core.inputs import save_inputs
+from comp_core.models import Run, Worker
+from comp_core.worker import worker_seen_recently
+from tests.core.builders import make_profile, make_run
+from tests.core.live import Live, live, models_running, wait_until
+from tests.testapp.models import DoublingInputs
+
+__all__ = ["live"]
+
+TASKS = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def ended() -> bool:
+    """Whether every run has ended."""
+    return not Run.objects.filter(finished_at__isnull=True).exists()
+
+
+def test_once(live: Live) -> None:
+    """``--once`` checks, runs, and exits with status 0 when nothing is left to do."""
+    save_inputs(DoublingInputs(owner=make_profile(), number=3), run_request={})
+    worker = live.worker("--once")
+    assert (worker.wait(30), list(Run.objects.values_list("status", flat=True))) == (
+        0,
+        ["succeeded"],
+    )
+
+
+def test_processes_share_the_work(live: Live) -> None:
+    """Several processes execute each run once, and end together."""
+    for _ in range(6):
+        make_run("unruly", behaviour="sleeps", amount=0.2)
+    pool = live.worker("--processes", "2")
+    wait_until(ended, seconds=30)
+    workers = set(Run.objects.values_list("worker_id", flat=True))
+    pool.terminate()
+    assert (pool.wait(15), len(workers)) == (0, 2)
+    assert set(Run.objects.values_list("status", "attempt")) == {("succeeded", 1)}
+
+
+def test_an_idle_worker_starts_soon(live: Live) -> None:
+    """A run starts within 0.3 seconds at the median when a worker is idle."""
+    for _ in range(7):
+        make_run()
+    DBTaskResult.objects.update(run_after=from_now(3600))
+    live.worker("--no-maintenance")
+    wait_until(Worker.objects.exists)
+    assert median([start_latency(done) for done in range(7)]) < 0.3
+
+
+def start_latency(done: int) -> float:
+    """Seconds from a ticket to the start of the next run, when so many are done."""
+    waiting = DBTaskResult.objects.filter(run_after__gt=from_now(60))
+    begun = time.monotonic()
+    waiting.filter(pk=waiting.first().pk).update(run_after=from_now(-60))
+    wait_until(lambda: Run.objects.filter(started_at__isnull=False).count() > done)
+    waited = time.monotonic() - begun
+    wait_until(lambda: Run.objects.filter(finished_at__isnull=False).count() > done)
+    time.sleep(0.01 * done)
+    return waited
+
+
+def test_sigterm_lets_a_short_run_end(live: Live) -> None:
+    """A stopping worker finishes its run, exits with status 0 and removes its row."""
+    make_run("unruly", behaviour="sleeps", amount=1)
+    worker = live.worker()
+    wait_until(lambda: Run.objects.filter(status="running").exists())
+    worker.terminate()
+    assert (worker.wait(15), Run.objects.get().status) == (0, "succeeded")
+    assert Worker.objects.count() == 0
+
+
+def test_a_second_sigterm_gives_the_run_back(live: Live) -> None:
+    """A worker that must go at once puts its run back into the queue, the attempt uncounted."""
+    make_run("unruly", behaviour="sleeps", amount=60)
+    worker = live.worker()
+    wait_until(lambda: models_running() and Run.objects.filter(status="running").exists())
+    worker.terminate()
+    time.sleep(0.3)
+    worker.terminate()
+    run = (worker.wait(15), Run.objects.get())[1]
+    assert (worker.returncode, run.status, run.max_attempts - run.attempt) == (0, "queued", 2)
+    assert models_running() == []
+
+
+def test_a_killed_worker_takes_its_model_along(live: Live) -> None:
+    """kill -9 of a worker ends the model within a second, and what the model had forked."""
+    make_run("unruly", behaviour="forks_and_sleeps", amount=3)
+    worker = live.worker()
+    wait_until(lambda: len(models_running()) == 4)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    wait_until(lambda: models_running() == [], seconds=1)
+
+
+def test_another_worker_takes_over(live: Live) -> None:
+    """The run of a killed worker is executed again when its lease has run out, and stored once."""
+    make_run("unruly", behaviour="sleeps", amount=0.5)
+    first = live.worker()
+    wait_until(lambda: Run.objects.filter(status="running").exists())
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    Run.objects.update(lease_expires_at=from_now(1))
+    live.worker()
+    wait_until(ended)
+    assert list(Run.objects.values_list("status", "attempt")) == [("succeeded", 2)]
+
+
+def test_a_check_does_not_wait_behind_a_run(live: Live) -> None:
+    """A form's answer comes while a long run keeps the worker busy."""
+    make_run("unruly", behaviour="sleeps", amount=60)
+    inputs = save_inputs(DoublingInputs(owner=make_profile()))
+    live.worker()
+    wait_until(lambda: Run.objects.filter(status="running").exists())
+    mine = DoublingInputs.objects.filter(pk=inputs.pk)
+    wait_until(lambda: mine.get().status == "valid", seconds=5)
+
+
+def test_maintenance_alone_executes_nothing(live: Live) -> None:
+    """``--maintenance`` runs the loops and leaves runs to other workers."""
+    run = make_run()
+    stale = make_run()
+    Run.objects.filter(pk=stale.pk).update(start_deadline_at=from_now(-1))
+    worker = live.worker("--maintenance")
+    wait_until(lambda: Run.objects.get(pk=stale.pk).status == "aborted")
+    worker.terminate()
+    assert (worker.wait(15), Run.objects.get(pk=run.pk).status) == (0, "queued")
+
+
+@pytest.mark.parametrize(
+    ("queues", "age", "seen"), [("*", 0, True), ("*", 121, False), ("", 0, False)]
+)
+def test_worker_seen(queues: str, age: int, seen: bool) -> None:
+    """A worker counts when it executes runs and was there within two minutes."""
+    Worker.objects.create(id="w", queues=queues, started_at=Now(), seen_at=from_now(-age))
+    assert worker_seen_recently() is seen
+
+
+def test_one_broken_loop_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every loop has its turn, then the error is raised."""
+    turns: list[str] = []
+    monkeypatch.setattr(maintenance, "_loops", {})
+    maintenance.register_loop("broken", lambda: 1 / 0, seconds=1)
+    maintenance.register_loop("sound", lambda: turns.append("sound"), seconds=1)
+    with pytest.raises(ZeroDivisionError):
+        maintenance.run_all_once()
+    assert turns == ["sound"]
+
+
+def test_threads_survive_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that fails is tried again, and stops when asked."""
+    turns: list[int] = []
+
+    def fail() -> None:
+        turns.append(1)
+        raise RuntimeError("once more")
+
+    monkeypatch.setattr(maintenance, "_loops", {})
+    maintenance.register_loop("failing", fail, seconds=0.01)
+    threads = maintenance.MaintenanceThreads()
+    threads.start()
+    wait_until(lambda: len(turns) > 2)
+    threads.stop(seconds=5)
+    assert [thread.is_alive() for thread in threads.threads] == [False]
+
+
+def test_a_backend_with_its_own_workers(settings: Any) -> None:
+    """A task backend that has workers of its own is told, with what to start instead."""
+    settings.TASKS = {"default": {"BACKEND": f"{TASKS}.backends.immediate.ImmediateBackend"}}
+    with pytest.raises(CommandError, match="--maintenance"):
+        call_command("comp_worker")
+
+
+def test_processes_must_be_some() -> None:
+    """A pool of no workers is refused."""
+    with pytest.raises(CommandError, match="at least 1"):
+        call_command("comp_worker", "--processes", "0")
