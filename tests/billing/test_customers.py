@@ -57,9 +57,7 @@ def test_worker_creates_the_customer(site: Site) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "fault", ["refuse", "500_before", "500_saved", "drop_after", "429", "401"]
-)
+@pytest.mark.parametrize("fault", ["refuse", "500_before", "500_saved", "drop_after", "429", "401"])
 def test_one_customer_whatever_went_wrong(site: Site, fault: str) -> None:
     """One failure of any kind in creating the customer still ends in exactly one customer."""
     site.standin.faults.add(fault, verb="POST", path="/v1/customers")
@@ -106,7 +104,7 @@ def test_key_forgotten_and_nothing_made_uses_another_key(site: Site) -> None:
 
 def test_address_that_stripe_refuses_is_left_out(site: Site) -> None:
     """A user whose address means nothing to Stripe still becomes a customer."""
-    site.user("root").profile
+    site.user("root")
     Intent.objects.update(params={"email": "root at localhost", "metadata": {"comp_user": "0"}})
 
     site.work()
