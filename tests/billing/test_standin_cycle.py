@@ -289,6 +289,7 @@ def test_canceling_without_it_loses_the_usage(account: Account) -> None:
     """No invoice is ever made."""
     shop = open_shop(account)
     shop.use(1_000_000, "run-1")
+    account.world.advance(seconds=HOUR)
 
     account.v1.subscriptions.cancel(shop.subscription.id)
     shop.next_month()

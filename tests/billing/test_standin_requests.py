@@ -306,6 +306,17 @@ def test_saving_a_card_asks_the_bank(account: Account, card: str, code: str | No
     assert (refused, len(methods)) == (code, 0 if code else 1)
 
 
+def test_a_declined_card_is_not_attached(account: Account) -> None:
+    """402, and the customer has no card."""
+    customer = account.v1.customers.create({})
+
+    with pytest.raises(stripe.CardError) as refusal:
+        account.v1.payment_methods.attach("pm_card_chargeDeclined", {"customer": customer.id})
+
+    methods = account.v1.payment_methods.list({"customer": customer.id}).data
+    assert (refusal.value.code, methods) == ("card_declined", [])
+
+
 def test_every_answer_carries_its_date_and_request_id(account: Account) -> None:
     """The date is the account's, also after its clock was moved."""
     account.world.advance(months=2)

@@ -10,10 +10,11 @@ import urllib.parse
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from comp_billing.testing import Server, StandIn
+from comp_billing.testing import Server, StandIn, clock
 from comp_billing.testing.control import ControlRefused
 from tests.billing.standin_rig import HOUR, Account, in_process, open_shop, over_http
 
@@ -255,3 +256,17 @@ def test_two_servers_do_not_share_an_account() -> None:
     one.stop()
     two.stop()
     assert found == []
+
+
+def test_the_librarys_clock_can_be_the_stand_ins(
+    http_account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Aware, and as far ahead as the stand-in at the configured address."""
+    site = SimpleNamespace(COMP_BILLING={"API_BASE": http_account.base_url})
+    monkeypatch.setattr(clock, "settings", site)
+    http_account.control.advance(months=1)
+
+    now = clock.now()
+
+    ahead = now - datetime.now(UTC)
+    assert (now.tzinfo, ahead.days in range(27, 32)) == (UTC, True)

@@ -54,11 +54,12 @@ def faults(value: Any, hint: Any, where: str) -> list[str]:  # noqa: PLR0911  on
 
 
 def missing(value: Any, cls: type, where: str) -> list[str]:
-    """The required fields of a class that an object lacks, and what does not fit."""
+    """Fields that an object lacks, has too many, or of the wrong type."""
     if not isinstance(value, dict):
         return [f"{where} is no object"]
-    found = []
-    for name, hint in inspect.get_annotations(cls).items():
+    known = inspect.get_annotations(cls)
+    found = [f"{where}.{name} is unknown" for name in value.keys() - known.keys()]
+    for name, hint in known.items():
         optional = type(None) in typing.get_args(hint)
         if name == "OBJECT_NAME" or (name not in value and optional):
             continue
@@ -111,7 +112,7 @@ def everything(shop_account: Account) -> dict[str, list[dict[str, Any]]]:
 def test_objects_have_the_shape_of_the_sdks_classes(
     everything: dict[str, list[dict[str, Any]]], kind: str
 ) -> None:
-    """Every required field is there, and every field has a type that the class allows."""
+    """Every required field is there, no other than the class's, all of types it allows."""
     objects = everything[kind]
 
     wrong = [fault for obj in objects for fault in missing(obj, CLASSES[kind], kind)]

@@ -153,7 +153,7 @@ def test_summaries_lag_behind_acceptance(shop: Shop) -> None:
 
 
 def test_a_cancelled_event_no_longer_counts(shop: Shop) -> None:
-    """Within a day of its arrival."""
+    """Within a day of its arrival: it is in no total and on no invoice."""
     shop.use(5, "run-1")
     shop.use(7, "run-2")
 
@@ -164,8 +164,11 @@ def test_a_cancelled_event_no_longer_counts(shop: Shop) -> None:
             "cancel": {"identifier": "run-1"},
         }
     )
+    shop.next_month()
 
-    assert shop.account.world.ledger()["totals"] == {shop.customer.id: {shop.meter.id: 7}}
+    totals = shop.account.world.ledger()["totals"]
+    found = (totals, shop.invoices()[0].lines.data[0].quantity)
+    assert found == ({shop.customer.id: {shop.meter.id: 7}}, 7)
 
 
 def test_usage_rejected_afterwards_is_told_by_a_thin_event_only(shop: Shop) -> None:
