@@ -22,6 +22,7 @@ class CompBillingConfig(AppConfig):
             signal.connect(known.forget, dispatch_uid="comp_billing.known_ids")
         self._connect_facts()
         self._register_loops()
+        self._register_links()
 
     def _connect_facts(self) -> None:
         """Sign-ups and published projects become intents in their own transactions; the web's
@@ -61,3 +62,11 @@ class CompBillingConfig(AppConfig):
         register_loop("comp_billing.usage", usage.report_due, seconds=2)
         register_loop("comp_billing.events", events.process_due_events, seconds=2)
         register_loop("comp_billing.charges", mirror.mend_links, seconds=60)
+
+    def _register_links(self) -> None:
+        from django.utils.translation import gettext_lazy as _
+
+        from comp_users.navigation import Link, logged_in, register
+
+        link = Link(label=_("Costs"), url_name="comp_billing:costs", shown=logged_in, order=30)
+        register(link)

@@ -30,6 +30,9 @@ class ParametersForm(forms.ModelForm[Any]):
     """Base of every model's form. A value is checked by the form and by the inputs' own fields;
     what only the model can judge is checked later, in a worker."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, label_suffix="", **kwargs)
+
     def refuse_large(self, names: Iterable[str]) -> None:
         """Say that the files of these fields were too large; they never got here."""
         for name in names:
@@ -76,6 +79,9 @@ class RunForm(forms.Form):
         max_length=200, required=False, widget=forms.HiddenInput, initial=uuid.uuid4
     )
     inputs_source = forms.UUIDField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, label_suffix="", **kwargs)
 
     def wish(self) -> dict[str, Any]:
         """Keyword arguments for ``submit``, in JSON's types."""

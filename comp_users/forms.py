@@ -6,13 +6,20 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth import get_user_model
-from django.contrib.auth.forms import BaseUserCreationForm
+from django.contrib.auth.forms import AuthenticationForm, BaseUserCreationForm
 from django.utils.translation import gettext_lazy as _
 
 User = get_user_model()
 ADDRESS_TAKEN = _(
     "This e-mail address cannot be used for a new account. If you have an account, log in."
 )
+
+
+class LogInForm(AuthenticationForm):
+    """Django's own, with labels as on all our pages."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, label_suffix="", **kwargs)
 
 
 class SignUpForm(BaseUserCreationForm[Any]):
@@ -23,9 +30,11 @@ class SignUpForm(BaseUserCreationForm[Any]):
         fields = tuple(dict.fromkeys((User.USERNAME_FIELD, User.get_email_field_name())))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, label_suffix="", **kwargs)
         self.email_name = User.get_email_field_name()
         self.fields[self.email_name].required = True
+        self.fields[self.email_name].widget.attrs["autocomplete"] = "email"
+        self.fields[User.USERNAME_FIELD].widget.attrs["autocomplete"] = "username"
         # A host's own model may ask for no password of ours (an identity provider's account).
         self.fields.pop("usable_password", None)
 

@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from comp_users.conf import conf
-from comp_users.forms import SignUpForm
+from comp_users.forms import LogInForm, SignUpForm
 from comp_users.pages import frame, render_page
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -25,6 +25,7 @@ class LogInView(views.LoginView):
     """Log-in by user name and password."""
 
     template_name = "comp_users/login.html"
+    authentication_form = LogInForm
     redirect_authenticated_user = True
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -48,6 +49,8 @@ def sign_up(request: HttpRequest) -> HttpResponse:
     """Make an account and log in to it. 404 where the site is closed to newcomers."""
     if not conf.SIGN_UP_OPEN:
         raise Http404
+    if request.user.is_authenticated:
+        return redirect(_next_url(request))
     form = SignUpForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and _create(request, form):
         return redirect(_next_url(request))

@@ -40,8 +40,9 @@ def seconds(value: Any) -> str:
         return "–"
     number = Decimal(value)
     if number < 60:
-        places = 3 if number % 1 else 0
-        return f"{formats.number_format(number, decimal_pos=places)}{NARROW_SPACE}s"
+        # Django's number_format cuts digits off; a duration is rounded.
+        rounded = number.quantize(Decimal("0.001") if number % 1 else Decimal(1))
+        return f"{formats.number_format(rounded)}{NARROW_SPACE}s"
     minutes, rest = divmod(int(number), 60)
     hours, minutes = divmod(minutes, 60)
     parts = [
@@ -50,6 +51,16 @@ def seconds(value: Any) -> str:
         (rest, ngettext("%d second", "%d seconds", rest)),
     ]
     return " ".join(text % count for count, text in parts if count)
+
+
+@register.filter
+def exact_seconds(value: Decimal) -> str:
+    """A run time with all its digits, so that a receipt can be worked out again by hand."""
+    return f"{formats.number_format(_trimmed(value), force_grouping=True)}{NARROW_SPACE}s"
+
+
+def _trimmed(value: Decimal) -> Decimal:
+    return value.quantize(Decimal(1)) if value == value.to_integral() else value.normalize()
 
 
 @register.filter
@@ -81,7 +92,7 @@ def cell(value: Any) -> Any:
 
 def _decimal(value: float) -> str:
     """A float in its shortest exact form, with the locale's decimal mark."""
-    text = repr(value)
+    text = repr(value).removesuffix(".0")
     return text if "e" in text else text.replace(".", formats.get_format("DECIMAL_SEPARATOR"))
 
 

@@ -19,7 +19,7 @@ from comp_core.lifecycle import cancel as cancel_run
 from comp_core.metering import get_meter
 from comp_core.models import Run
 from comp_core.outputs.store import open_output
-from comp_core.previews import NotATable, Rows, chart_preview, table_preview
+from comp_core.previews import NotATable, Rows, chart_preview, download_name, table_preview
 from comp_core.registry import spec_of
 from comp_core.status import RunStatus
 from comp_core.views.access import own_run, visible_run
@@ -140,8 +140,11 @@ def _shown(inputs: Any, field: models.Field[Any, Any]) -> Any:
 
 
 def previews_of(run: Run) -> list[dict[str, Any]]:
-    """Each output's entry in the manifest, with the rows to show under ``"rows"``."""
-    return [{**entry, "rows": _preview(run, entry)} for entry in run.outputs]
+    """Each output's entry in the manifest, with the rows to show and the name to save it under."""
+    return [
+        {**entry, "rows": _preview(run, entry), "download_name": download_name(entry)}
+        for entry in run.outputs
+    ]
 
 
 def _preview(run: Run, entry: dict[str, Any]) -> Rows | None:

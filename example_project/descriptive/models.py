@@ -29,8 +29,8 @@ class DescriptiveInputs(CoreInputs):
     )
     resamples = models.PositiveIntegerField(
         "Resamples",
-        default=500_000,
-        validators=[MinValueValidator(1_000), MaxValueValidator(2_000_000)],
+        default=1_000_000,
+        validators=[MinValueValidator(1_000), MaxValueValidator(5_000_000)],
         help_text="How often each column is drawn again to find the confidence interval.",
     )
     seed = models.PositiveIntegerField(
@@ -53,3 +53,4 @@ class DescriptiveRun(CoreRun):
             "*bootstrap* confidence intervals of mean and median."
         )
         server_cost, exp_task_time, is_public = "36", 2, True
+        timeout_seconds = 120

@@ -13,6 +13,8 @@ from comp_core.outputs import Chart, File, Table
 from comp_core.progress import track
 
 State = tuple[float, float]
+# About twenty seconds on one core.
+MAX_STEPS = 10_000_000
 HEADER = ["day", "susceptible", "infected", "recovered"]
 
 
@@ -23,6 +25,9 @@ def get_version() -> str:
 def validate(inputs: Any) -> dict[str, list[str]]:
     if inputs.infected >= inputs.population:
         return {"infected": ["Must be smaller than the population."]}
+    if inputs.days * inputs.steps_per_day > MAX_STEPS:
+        most = MAX_STEPS // inputs.days
+        return {"steps_per_day": [f"Too many for so many days: choose {most:,} or fewer."]}
     return {}
 
 

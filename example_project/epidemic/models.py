@@ -55,3 +55,4 @@ class EpidemicRun(CoreRun):
             "*recovered*, integrated by the classical Runge-Kutta method."
         )
         server_cost, exp_task_time, is_public = "18", 2, True
+        timeout_seconds = 60
