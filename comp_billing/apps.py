@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.core import checks
 from django.core.signals import request_finished, request_started
-from django.db.models.signals import post_delete, post_migrate, post_save
+from django.db.models.signals import post_migrate, post_save
 
 
 class CompBillingConfig(AppConfig):
@@ -18,8 +18,8 @@ class CompBillingConfig(AppConfig):
         from comp_billing.mirror import known
 
         checks.register(check_settings)
-        for signal in (post_migrate, post_delete):
-            signal.connect(known.forget, dispatch_uid="comp_billing.known_ids")
+        # After a flush too, where no row is what it was.
+        post_migrate.connect(known.forget, dispatch_uid="comp_billing.known_ids")
         self._connect_facts()
         self._register_loops()
         self._register_links()

@@ -15,7 +15,6 @@ from typing import Any
 from django.db import (
     DEFAULT_DB_ALIAS,
     IntegrityError,
-    InterfaceError,
     OperationalError,
     transaction,
 )
@@ -103,12 +102,10 @@ def ingest(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> bool:
 
     False: it was there already, and nothing was done. When a handler raises, the event is kept as
     failed for the worker to try again, and its news is mirrored all the same. Raises DatabaseError
-    when the database is out of order: then Stripe has to deliver again.
+    when not even that can be written: then Stripe has to deliver again.
     """
     try:
         return _with_repeats(event, using=using)
-    except (OperationalError, InterfaceError):
-        raise
     except Exception as exc:  # whatever a handler raises
         return _keep_failed(event, exc, using=using)
 
@@ -230,8 +227,6 @@ def _keep_failed(event: Event, exc: Exception, *, using: str) -> bool:
             if is_new:
                 mirror_object(event, using=using)
             return is_new
-    except (OperationalError, InterfaceError):
-        raise
     except Exception:  # the mirror itself is what fails: keep the event at least
         logger.exception("Event %s (%s) cannot be mirrored", event.pk, event.type)
         event.customer_id = event.invoice_id = None

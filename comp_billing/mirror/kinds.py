@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from functools import cache
 
 from django.db import models
+from django.db.models.signals import post_delete
 
+from comp_billing.mirror import known
 from comp_billing.models import (
     Charge,
     Customer,
@@ -31,6 +33,7 @@ def register(model: type[StripeObject]) -> type[StripeObject]:
     Its foreign keys to other proxies must be nullable and point at kinds registered before.
     """
     KINDS[model.kind] = model
+    post_delete.connect(known.forget, sender=model, dispatch_uid=f"comp_billing.{model.kind}")
     return model
 
 

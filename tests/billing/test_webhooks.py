@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.http import HttpResponse
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
@@ -385,6 +385,33 @@ def test_what_a_raising_handler_wrote_is_undone_and_the_news_kept(handle: Any) -
     handle("customer.updated", handler=fail)
     tell(event())
     assert (Event.objects.get().state, Customer.objects.get().email) == ("failed", "a@b.c")
+
+
+def test_a_handler_that_trips_over_the_database_is_like_any_other(handle: Any) -> None:
+    """Repeated at once, since it may have been a deadlock, and then left to the worker."""
+    calls: list[int] = []
+
+    def trip(event: Event, obj: StripeObject | None, previous: dict[str, Any]) -> None:
+        calls.append(1)
+        raise OperationalError
+
+    handle("customer.updated", handler=trip)
+    assert (tell(event()), Event.objects.get().state, len(calls)) == (200, "failed", 3)
+
+
+def test_a_database_that_is_out_of_order_makes_stripe_deliver_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The one case in which the answer is an error."""
+
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise OperationalError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("comp_billing.webhooks.insert_new", refuse)
+        with pytest.raises(OperationalError):
+            tell(event())
+    assert (tell(event()), Event.objects.count()) == (200, 1)
 
 
 def test_an_event_that_fails_too_often_is_given_up(handle: Any) -> None:
