@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import stripe
 
 from comp_billing.testing import Server, StandIn, StandInClient, StandInControl
@@ -135,3 +136,9 @@ def open_shop(account: Account, *, card: str | None = "pm_card_visa", unit: str 
     )
     meter = account.v1.billing.meters.retrieve(price.recurring.meter)
     return Shop(account, meter, price, customer, subscription)
+
+
+def refusal_of(error: pytest.ExceptionInfo[stripe.StripeError]) -> tuple[object, object, object]:
+    """Status, code and parameter of Stripe's error answer."""
+    body = error.value.json_body["error"]
+    return error.value.http_status, body.get("code"), body.get("param")

@@ -171,6 +171,23 @@ def test_a_cancelled_event_no_longer_counts(shop: Shop) -> None:
     assert found == ({shop.customer.id: {shop.meter.id: 7}}, 7)
 
 
+def test_an_event_cannot_be_cancelled_after_a_day(shop: Shop) -> None:
+    """It counts for good."""
+    shop.use(5, "run-1")
+    shop.account.world.advance(seconds=DAY + 1)
+
+    with pytest.raises(stripe.InvalidRequestError, match="within 24 hours"):
+        shop.account.v1.billing.meter_event_adjustments.create(
+            {
+                "event_name": shop.meter.event_name,
+                "type": "cancel",
+                "cancel": {"identifier": "run-1"},
+            }
+        )
+
+    assert shop.account.world.ledger()["totals"] == {shop.customer.id: {shop.meter.id: 5}}
+
+
 def test_usage_rejected_afterwards_is_told_by_a_thin_event_only(shop: Shop) -> None:
     """The call succeeds, the ledger does not count it, and the report names the identifier."""
     shop.account.world.faults.add("reject_usage", code="archived_meter")

@@ -78,6 +78,18 @@ def test_an_update_that_changes_nothing_tells_nothing(shop_account: Account) -> 
     assert types == ["customer.created"]
 
 
+def test_events_are_listed_by_group_for_thirty_days(shop_account: Account) -> None:
+    """`customer.*` leaves out products; what is older is gone."""
+    shop_account.v1.customers.create({"name": "old"})
+    shop_account.world.advance(seconds=30 * 86400 + 60)
+    shop_account.v1.products.create({"name": "Epidemic"})
+    young = shop_account.v1.customers.create({"name": "young"})
+
+    found = shop_account.v1.events.list({"type": "customer.*"}).data
+
+    assert [event.data.object.id for event in found] == [young.id]
+
+
 def test_an_endpoint_gets_what_it_asked_for(shop_account: Account) -> None:
     """`enabled_events` with a group; the secret is shown once."""
     made = shop_account.v1.webhook_endpoints.create(
