@@ -13,26 +13,24 @@ import sys
 if sys.path and sys.path[0] == __file__.rpartition("/")[0]:
     del sys.path[0]
 
-import contextlib
-import datetime
-import decimal
+# Every module imported here is paid for by every run: the others wait until they are needed.
+import _thread
 import fcntl
 import importlib
 import json
 import os
 import resource
-import signal
-import threading
 import time
-import traceback
-import types
-import uuid
-from collections.abc import Callable
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 PROGRESS_SECONDS = 0.1
 MESSAGE_LENGTH = 4000
 TRACEBACK_LENGTH = 16_384
+SIGKILL = 9
 F_SETSIG = 10  # Linux; the fcntl module of some builds does not name it
 PR_SET_PDEATHSIG = 1
 
@@ -42,7 +40,7 @@ class Channel:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self.lock = threading.Lock()
+        self.lock = _thread.allocate_lock()
         self.next_progress = 0.0
 
     def send(self, message: dict[str, Any]) -> None:
@@ -81,30 +79,31 @@ def read_job(path: str) -> dict[str, Any]:
 
 def die_with_worker(lifeline: int, worker: int) -> None:
     """End this whole process group as soon as the worker is gone, even inside C code."""
-    threading.Thread(target=_end_at_hangup, args=(lifeline,), daemon=True).start()
+    _thread.start_new_thread(_end_at_hangup, (lifeline,))
     if not sys.platform.startswith("linux"):
         return
     _ask_for_parent_death_signal()
     # When the pipe's other end closes the kernel raises SIGIO by itself; as SIGKILL, and for the
     # group, it also reaches what the model has forked, whoever holds the interpreter's lock.
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
-    fcntl.fcntl(lifeline, F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(lifeline, F_SETSIG, SIGKILL)
     flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
     fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
     if os.getppid() != worker:  # it died before we asked
-        os.killpg(os.getpgrp(), signal.SIGKILL)
+        os.killpg(os.getpgrp(), SIGKILL)
 
 
 def _ask_for_parent_death_signal() -> None:
-    with contextlib.suppress(ImportError, OSError, AttributeError):
-        # Some builds of Python have no ctypes; the lifeline works without it.
+    try:
         libc = importlib.import_module("ctypes").CDLL(None)
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        libc.prctl(PR_SET_PDEATHSIG, SIGKILL)
+    except (ImportError, OSError, AttributeError):
+        return  # some builds of Python have no ctypes; the lifeline works without it
 
 
 def _end_at_hangup(lifeline: int) -> None:
     if not os.read(lifeline, 1):
-        os.killpg(os.getpgrp(), signal.SIGKILL)
+        os.killpg(os.getpgrp(), SIGKILL)
 
 
 def limit_resources(address_space_bytes: int | None) -> None:
@@ -121,31 +120,36 @@ def prepare_imports(job: dict[str, Any], channel: Channel) -> None:
     try:
         progress = importlib.import_module("comp_core.progress")
     except ImportError:
-        package = types.ModuleType("comp_core")
+        package = type(sys)("comp_core")
         package.__path__ = [os.path.dirname(os.path.abspath(__file__))]
         sys.modules["comp_core"] = package
         progress = importlib.import_module("comp_core.progress")
     progress.reporter = channel.progress  # type: ignore[attr-defined]  # module found at run time
 
 
-# The other half stands in comp_core.jobs.
-DECODERS: dict[str, Callable[[Any], Any]] = {
-    "plain": lambda value: value,
-    "file": str,
-    "date": datetime.date.fromisoformat,
-    "datetime": datetime.datetime.fromisoformat,
-    "time": datetime.time.fromisoformat,
-    "seconds": lambda value: datetime.timedelta(seconds=value),
-    "decimal": decimal.Decimal,
-    "uuid": uuid.UUID,
+# The other half stands in comp_core.jobs. Module, class, and how to make one of a JSON value.
+DECODERS: dict[str, tuple[str, str, Callable[[Any, Any], Any]]] = {
+    "date": ("datetime", "date", lambda kind, value: kind.fromisoformat(value)),
+    "datetime": ("datetime", "datetime", lambda kind, value: kind.fromisoformat(value)),
+    "time": ("datetime", "time", lambda kind, value: kind.fromisoformat(value)),
+    "seconds": ("datetime", "timedelta", lambda kind, value: kind(seconds=value)),
+    "decimal": ("decimal", "Decimal", lambda kind, value: kind(value)),
+    "uuid": ("uuid", "UUID", lambda kind, value: kind(value)),
 }
 
 
-def build_inputs(encoded: dict[str, tuple[str, Any]]) -> types.SimpleNamespace:
-    """The parameters as attributes, in Python's types; a file is the path of a copy."""
-    return types.SimpleNamespace(
-        **{name: DECODERS[kind](value) for name, (kind, value) in encoded.items()}
-    )
+def decode(kind: str, value: Any) -> Any:
+    """A parameter in Python's own type; plain values and the paths of files are ready."""
+    if kind not in DECODERS:
+        return value
+    module, name, make = DECODERS[kind]
+    return make(getattr(importlib.import_module(module), name), value)
+
+
+def build_inputs(encoded: dict[str, tuple[str, Any]]) -> Any:
+    """The parameters as attributes; a file is the path of a copy."""
+    namespace = type(sys.implementation)  # types.SimpleNamespace, without its import
+    return namespace(**{name: decode(kind, value) for name, (kind, value) in encoded.items()})
 
 
 def execute(job: dict[str, Any]) -> dict[str, Any]:
@@ -183,6 +187,7 @@ def field_messages(found: Any) -> dict[str, list[str]]:
 
 def failure(error: BaseException) -> dict[str, Any]:
     """The body of the final message for an error: its author's own words first."""
+    traceback: Any = importlib.import_module("traceback")
     report = traceback.TracebackException.from_exception(error, limit=-50)
     # Our own frames say nothing to the model's author.
     kept = [frame for frame in report.stack if frame.filename != __file__]
@@ -214,12 +219,23 @@ def answer(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
 
 def peak_memory_bytes() -> int:
     """The largest resident size so far. getrusage also counts the parent's at the fork."""
-    with contextlib.suppress(OSError), open("/proc/self/status") as status:
-        for line in status:
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+    try:
+        with open("/proc/self/status") as status:
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # not Linux
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def flush_prints() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue  # the model has closed it
 
 
 def main() -> None:
@@ -228,9 +244,7 @@ def main() -> None:
     job = read_job(sys.argv[1])
     die_with_worker(lifeline, job["worker_pid"])
     message = answer(job, channel)
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
+    flush_prints()
     # A process that the model forked and let run on must not answer in our name.
     if os.getpid() == process:
         channel.send({**message, "peak_memory_bytes": peak_memory_bytes()})

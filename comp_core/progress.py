@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+# As in comp_core.outputs: nothing is imported that a run would have to wait for.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 __all__ = ["progress", "track"]
-
-T = TypeVar("T")
 
 # Set by the process that executes a run, which thins the calls out by time.
 reporter: Callable[[float, str], None] | None = None

@@ -7,42 +7,40 @@ stored as the words NaN, Infinity and -Infinity in tables and as null in charts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+# Imported by every model at every start: plain classes, because dataclasses cost milliseconds.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
 
 __all__ = ["Chart", "File", "Table"]
 
 
-@dataclass(frozen=True)
 class Table:
     """Named columns and rows of equal length; shown on the run page, in this order."""
 
-    kind: ClassVar[str] = "table"
+    kind = "table"
 
-    title: str
-    columns: Iterable[str]
-    rows: Iterable[Iterable[Any]] = field(repr=False)
+    def __init__(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+        self.title, self.columns, self.rows = title, columns, rows
 
 
-@dataclass(frozen=True)
 class Chart:
     """A Vega-Lite specification with its data inside; ``alt`` says in words what it shows."""
 
-    kind: ClassVar[str] = "chart"
+    kind = "chart"
 
-    title: str
-    spec: Mapping[str, Any] = field(repr=False)
-    alt: str = ""
+    def __init__(self, title: str, spec: Mapping[str, Any], alt: str = "") -> None:
+        self.title, self.spec, self.alt = title, spec, alt
 
 
-@dataclass(frozen=True)
 class File:
     """A file to download. Text is stored as UTF-8; an empty media type is guessed by the name."""
 
-    kind: ClassVar[str] = "file"
+    kind = "file"
 
-    filename: str
-    content: bytes | str = field(repr=False)
-    title: str = ""
-    media_type: str = ""
+    def __init__(
+        self, filename: str, content: bytes | str, title: str = "", media_type: str = ""
+    ) -> None:
+        self.filename, self.content = filename, content
+        self.title, self.media_type = title, media_type

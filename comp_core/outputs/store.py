@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import mimetypes
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,8 @@ def _save(run: Run, number: int, entry: dict[str, Any], directory: Path) -> dict
     kept: dict[str, Any] = {
         key: str(entry[key]) for key in ("title", "kind", "media_type", "alt") if key in entry
     }
+    if not kept["media_type"]:
+        kept["media_type"] = mimetypes.guess_type(filename)[0] or "application/octet-stream"
     return {
         "id": str(number),
         **kept,

@@ -6,15 +6,16 @@ its own. Every refusal names the value's place, such as ``outputs[0].rows[3][1]`
 
 from __future__ import annotations
 
-import datetime
-import decimal
 import json
 import math
-import mimetypes
 import os
-import uuid
-from collections.abc import Callable, Iterable
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    NoNumber = Callable[[float], Any]
 
 TABLE_TYPE = "application/json"
 CHART_TYPE = "application/vnd.vegalite+json"
@@ -23,8 +24,8 @@ ALT_LENGTH = 2000
 MEBIBYTE = 2**20
 # pandas' ways of saying "no value".
 NO_VALUE_TYPES = ("NAType", "NaTType")
-
-NoNumber = Callable[[float], Any]
+# By name, so that no model pays for importing what it does not use.
+TEXT_TYPES = ("Decimal", "timedelta", "Timedelta", "UUID")
 
 
 class Rejected(Exception):
@@ -63,15 +64,15 @@ def _plain_scalar(value: Any, where: str, no_number: NoNumber) -> Any:
         return float(value) if math.isfinite(value) else no_number(float(value))
     if hasattr(value, "tolist"):  # NumPy scalars and arrays
         return plain(value.tolist(), where, no_number)
-    if isinstance(value, decimal.Decimal) and not value.is_finite():
+    if hasattr(value, "is_finite") and not value.is_finite():  # Decimal
         return no_number(float(value))
     return _text(value, where)
 
 
 def _text(value: Any, where: str) -> str:
-    if isinstance(value, (datetime.date, datetime.time)):
-        return value.isoformat()
-    if isinstance(value, (decimal.Decimal, datetime.timedelta, uuid.UUID)):
+    if hasattr(value, "isoformat"):  # dates, times, and pandas' own
+        return str(value.isoformat())
+    if type(value).__name__ in TEXT_TYPES:
         return str(value)
     raise Rejected(f"{where} is a {type(value).__name__}, which cannot be stored.")
 
@@ -79,7 +80,7 @@ def _text(value: Any, where: str) -> str:
 def _key(key: Any, where: str) -> str:
     if isinstance(key, str):
         return key
-    if key is None or isinstance(key, (bool, int, float, datetime.date)):
+    if key is None or isinstance(key, (bool, int, float)) or hasattr(key, "isoformat"):
         return str(key)
     raise Rejected(f"{where} has a key that is a {type(key).__name__}; keys must be text.")
 
@@ -152,8 +153,7 @@ def write_file(output: Any, writer: Writer) -> dict[str, Any]:
     if not name:
         raise Rejected(f"{writer.where} needs a filename.")
     writer.write(bytes(content))
-    media_type = str(getattr(output, "media_type", "")) or mimetypes.guess_type(name)[0]
-    return {"media_type": media_type or "application/octet-stream", "filename": name}
+    return {"media_type": str(getattr(output, "media_type", "") or ""), "filename": name}
 
 
 WRITERS: dict[str, Callable[[Any, Writer], dict[str, Any]]] = {
