@@ -25,6 +25,7 @@ from comp_billing.costs import InvoiceRow, MonthlyCost, invoices_of, monthly_cos
 from comp_billing.customers import customer_of
 from comp_billing.exceptions import BillingError
 from comp_billing.models import SubscriptionItem
+from comp_users.models import Profile
 from comp_users.pages import render_page
 
 RECORDS_PER_PAGE = 50
@@ -58,7 +59,7 @@ class Month:
 @require_safe
 def costs(request: HttpRequest) -> HttpResponse:
     """What the user's runs cost, by month and project, and each run with the state of its usage."""
-    profile = request.user.profile
+    profile = Profile.objects.get(user=request.user.pk)
     # By currency too: a site that changed its currency must not add up two.
     grouped = groupby(monthly_costs(profile), key=lambda row: (row.month, row.currency))
     page = Paginator(usage_of(profile), RECORDS_PER_PAGE).get_page(request.GET.get("page"))

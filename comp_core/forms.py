@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.core import validators
@@ -31,7 +31,7 @@ class ParametersForm(forms.ModelForm[Any]):
     what only the model can judge is checked later, in a worker."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
 
     def refuse_large(self, names: Iterable[str]) -> None:
         """Say that the files of these fields were too large; they never got here."""
@@ -81,7 +81,7 @@ class RunForm(forms.Form):
     inputs_source = forms.UUIDField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
 
     def wish(self) -> dict[str, Any]:
         """Keyword arguments for ``submit``, in JSON's types."""
@@ -95,9 +95,10 @@ class RunForm(forms.Form):
 def parameters_form(inputs_model: type[CoreInputs]) -> type[ParametersForm]:
     """The form class of a model: one field for each of its editable parameters."""
     names = [field.name for field in inputs_model.parameter_fields() if field.editable]
-    return forms.modelform_factory(
+    made = forms.modelform_factory(
         inputs_model, form=ParametersForm, fields=names, formfield_callback=_form_field
     )
+    return cast("type[ParametersForm]", made)
 
 
 def file_names(inputs_model: type[CoreInputs]) -> set[str]:
@@ -115,9 +116,8 @@ def _form_field(field: models.Field[Any, Any], **kwargs: Any) -> forms.Field | N
     if made is None or not isinstance(made.widget, forms.NumberInput):
         return made
     for validator in field.validators:
-        attribute = BOUNDS.get(type(validator))
-        if attribute:
-            made.widget.attrs[attribute] = _limit(validator)
+        if isinstance(validator, validators.BaseValidator) and type(validator) in BOUNDS:
+            made.widget.attrs[BOUNDS[type(validator)]] = _limit(validator)
     return made
 
 

@@ -7,8 +7,9 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any
 
+from django.core.files import File
 from django.utils.text import slugify
 
 from comp_core.conf import conf
@@ -33,7 +34,7 @@ class NotATable(ValueError):
     """The stored file is not a table as ``comp_core.outputs`` writes it."""
 
 
-def table_lines(file: BinaryIO) -> Iterator[list[Any]]:
+def table_lines(file: File[bytes]) -> Iterator[list[Any]]:
     """The column names and then every row, one line of the file at a time."""
     head = file.readline()
     if not head.startswith(TABLE_START) or ROWS_START not in head:
@@ -44,7 +45,7 @@ def table_lines(file: BinaryIO) -> Iterator[list[Any]]:
             yield json.loads(line.rstrip().removesuffix(b","))
 
 
-def table_preview(file: BinaryIO) -> Rows:
+def table_preview(file: File[bytes]) -> Rows:
     """As many rows as the site shows (``MAX_ROWS_SHOWN``), read without the rest of the file."""
     lines = table_lines(file)
     columns = next(lines)
@@ -52,7 +53,7 @@ def table_preview(file: BinaryIO) -> Rows:
     return _rows(columns, rows, more=next(lines, None) is not None)
 
 
-def chart_preview(file: BinaryIO, *, size: int) -> Rows | None:
+def chart_preview(file: File[bytes], *, size: int) -> Rows | None:
     """The data inside a Vega-Lite specification as a table; None when there is none to show."""
     if size > MAX_CHART_BYTES:
         return None
@@ -80,7 +81,7 @@ def _is_number(cell: Any) -> bool:
     return isinstance(cell, int | float) and not isinstance(cell, bool)
 
 
-def table_as_csv(file: BinaryIO) -> Iterator[bytes]:
+def table_as_csv(file: File[bytes]) -> Iterator[bytes]:
     """The whole table as CSV, line by line. Texts that a spreadsheet would take for a formula are
     marked as text."""
     for cells in table_lines(file):

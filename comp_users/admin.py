@@ -63,6 +63,9 @@ class ProfileAdmin(admin.ModelAdmin[Profile]):
 class ProjectForm(forms.ModelForm[Project]):
     """Says what a public project needs at the field that lacks it."""
 
+    # Declared, because Django 5.2 warns of its old default scheme otherwise.
+    repository_url = forms.URLField(label=_("repository"), required=False, assume_scheme="https")
+
     class Meta:
         model = Project
         fields = [

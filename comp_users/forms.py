@@ -19,7 +19,7 @@ class LogInForm(AuthenticationForm):
     """Django's own, with labels as on all our pages."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
 
 
 class SignUpForm(BaseUserCreationForm[Any]):
@@ -30,7 +30,7 @@ class SignUpForm(BaseUserCreationForm[Any]):
         fields = tuple(dict.fromkeys((User.USERNAME_FIELD, User.get_email_field_name())))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
         self.email_name = User.get_email_field_name()
         self.fields[self.email_name].required = True
         self.fields[self.email_name].widget.attrs["autocomplete"] = "email"

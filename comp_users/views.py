@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from comp_users.conf import conf
 from comp_users.forms import LogInForm, SignUpForm
+from comp_users.models import Profile
 from comp_users.pages import frame, render_page
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -83,4 +84,5 @@ def _next_url(request: HttpRequest) -> str:
 @require_safe
 def profile(request: HttpRequest) -> HttpResponse:
     """What the site knows about the user."""
-    return render_page(request, "comp_users/profile.html", {"profile": request.user.profile})
+    own = Profile.objects.get(user=request.user.pk)
+    return render_page(request, "comp_users/profile.html", {"profile": own})

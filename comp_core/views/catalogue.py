@@ -51,12 +51,12 @@ def quote_for(spec: ModelSpec, project: Project, profile: Profile | None = None)
     meter = get_meter()
     run = Run(
         project=project,
-        owner=profile,
-        payer_id=project.sponsor_id or (profile.pk if profile else None),
         server_cost=project.server_cost,
         currency=meter.currency,
         timeout_seconds=spec.deadline_seconds,
     )
+    if profile is not None:
+        run.owner, run.payer = profile, project.sponsor or profile
     return meter.quote(run)
 
 

@@ -21,8 +21,8 @@ from comp_core.status import InputsStatus
 from comp_core.views.access import offered_model, own_inputs, run_of
 from comp_core.views.catalogue import Draft, kept_files, quote_for
 from comp_core.worker import worker_seen_recently
-from comp_users.pages import render_page
 from comp_users.models import Project
+from comp_users.pages import render_page
 
 WHOLE = "__all__"
 

@@ -7,8 +7,9 @@ import uuid
 import zipfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any
 
+from django.core.files import File
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
@@ -104,7 +105,7 @@ def zipped(run: Run) -> Iterator[bytes]:
     yield outlet.take()
 
 
-def _content(entry: dict[str, Any], file: BinaryIO) -> Iterator[bytes]:
+def _content(entry: dict[str, Any], file: File[bytes]) -> Iterator[bytes]:
     if entry["kind"] == "table":
         yield from table_as_csv(file)
         return

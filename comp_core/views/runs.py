@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from comp_core.exceptions import UnknownModel
 from comp_core.lifecycle import cancel as cancel_run
-from comp_core.metering import get_meter
+from comp_core.metering import Receipt, cost_of, get_meter
 from comp_core.models import Run
 from comp_core.outputs.store import open_output
 from comp_core.previews import NotATable, Rows, chart_preview, download_name, table_preview
@@ -37,7 +37,8 @@ SLOW_PAUSE_SECONDS = 3
 @require_safe
 def runs(request: HttpRequest) -> HttpResponse:
     """The user's own runs, newest first."""
-    own = Run.objects.filter(owner__user=request.user).select_related("project")
+    user: Any = request.user
+    own = Run.objects.filter(owner__user=user).select_related("project")
     page = Paginator(own, RUNS_PER_PAGE).get_page(request.GET.get("page"))
     return render_page(request, "comp_core/runs.html", {"page": page})
 
@@ -47,11 +48,13 @@ def runs(request: HttpRequest) -> HttpResponse:
 def run(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """One run: status and progress while it goes on, then results and receipt."""
     found = visible_run(request.user, pk)
+    receipt = get_meter().receipt(found)
     context = {
         **_status_context(request, found),
         "parameters": parameters_of(found),
         "outputs": previews_of(found) if found.status == RunStatus.SUCCEEDED else [],
-        "receipt": get_meter().receipt(found),
+        "receipt": receipt,
+        "receipt_is_plain": receipt is not None and _is_plain(receipt),
         "may_change": _may_change(request.user, found),
         "may_rerun": _may_rerun(found),
     }
@@ -75,7 +78,8 @@ def run_status(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
                 "finished": found.is_finished,
             }
         )
-    response = render(request, "comp_core/run_status.html", _status_context(request, found))
+    context = {**_status_context(request, found), "polled": True}
+    response = render(request, "comp_core/run_status.html", context)
     if found.is_finished:
         response.headers["HX-Refresh"] = "true"
     return response
@@ -107,6 +111,12 @@ def _may_change(user: Any, run: Run) -> bool:
     return bool(user.is_staff or run.owner.user_id == user.pk)
 
 
+def _is_plain(receipt: Receipt) -> bool:
+    """Whether the cost is just time by rate; other pricing policies have rules of their own."""
+    plain = cost_of(seconds=receipt.seconds, server_cost=receipt.server_cost)
+    return bool(receipt.server_cost) and plain == receipt.cost
+
+
 def _may_rerun(run: Run) -> bool:
     try:
         return bool(spec_of(run))
@@ -124,9 +134,7 @@ def parameters_of(run: Run) -> list[tuple[str, Any]]:
     if concrete is None:
         return []
     inputs = concrete.inputs
-    return [
-        (str(field.verbose_name), _shown(inputs, field)) for field in inputs.parameter_fields()
-    ]
+    return [(str(field.verbose_name), _shown(inputs, field)) for field in inputs.parameter_fields()]
 
 
 def _shown(inputs: Any, field: models.Field[Any, Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import mechanicalsoup
 
@@ -63,7 +64,21 @@ class Visitor:
         if response.status_code >= 400:
             raise DemoError(f"{self.url} answered {response.status_code}: {self.text[:500]}")
 
+    def texts(self, selector: str) -> list[str]:
+        """The words of every element that a CSS selector finds."""
+        return [" ".join(e.get_text(" ").split()) for e in self._browser.page.select(selector)]
+
+    def links(self, selector: str) -> list[str]:
+        """Where the links lead that a CSS selector finds."""
+        return [str(element["href"]) for element in self._browser.page.select(selector)]
+
+    def download(self, url: str) -> bytes:
+        """The bytes behind a link of this site, the page left open."""
+        response = self._browser.get(urljoin(self.url, url))
+        if response.status_code >= 400:
+            raise DemoError(f"{url} answered {response.status_code}.")
+        return bytes(response.content)
+
     def complaints(self) -> list[str]:
-        """The error messages that the page shows."""
-        found = self._browser.page.select(".errorlist li, .error-summary li")
-        return list(dict.fromkeys(" ".join(item.get_text(" ").split()) for item in found))
+        """The error messages that the page shows, each once."""
+        return list(dict.fromkeys(self.texts(".errorlist li, .error-summary li")))
