@@ -15,20 +15,19 @@ from django.utils.translation import gettext as _
 from comp_billing import money, stripe_api
 from comp_billing.catalog import fits
 from comp_billing.conf import conf
-from comp_billing.models import (
-    USABLE_STATUSES,
-    Customer,
-    Intent,
-    Reservation,
-    SubscriptionItem,
-    UsageRecord,
-    UsageState,
+from comp_billing.entitlements import (
+    RELATED,
+    Entitlement,
+    entitlement,
+    entitlements_of,
+    usable_entitlement,
 )
+from comp_billing.models import Plan, Reservation, SubscriptionItem, UsageRecord, UsageState
 from comp_billing.pricing import get_pricing
 from comp_core.exceptions import RunRefused
 from comp_core.metering import BaseMeter, Receipt
 from comp_core.models import Run
-from comp_users.models import Profile, Project
+from comp_users.models import Profile
 
 
 class StripeMeter(BaseMeter):
@@ -54,7 +53,7 @@ class StripeMeter(BaseMeter):
         payer = run.payer
         if not (payer.is_active and payer.user.is_active):
             raise RunRefused(_("The account that would pay for this run is not active."))
-        item = _usable_item(payer, run.project)
+        item = usable_entitlement(payer, run.project).item
         worst_case = self.cost(run, Decimal(run.timeout_seconds))
         _hold_within_cap(run, worst_case, item)
         # By id: the run at hand may be a subclass's instance.
@@ -67,15 +66,14 @@ class StripeMeter(BaseMeter):
         held = Reservation.objects.filter(run=run.pk, settled_amount__isnull=True)
         if not held.update(settled_amount=run.run_cost, modified=timezone.now()):
             return
-        item = _item_to_bill(run)
-        quantity = _quantity(run, item)
-        plan = item.plan
+        billed = _to_bill(run)
+        quantity = _quantity(run, billed.plan)
         UsageRecord.objects.create(
             run_id=run.pk,
-            subscription_item=item,
-            meter=plan.meter,
-            event_name=plan.meter.event_name,
-            stripe_customer_id=item.subscription.customer_id,
+            subscription_item=billed.item,
+            meter=billed.meter,
+            event_name=billed.meter.event_name,
+            stripe_customer_id=billed.customer.pk,
             quantity=quantity,
             used_at=run.finished_at or timezone.now(),
             state=UsageState.PENDING if quantity else UsageState.EMPTY,
@@ -106,44 +104,6 @@ class StripeMeter(BaseMeter):
 def is_billable(run: Run) -> bool:
     """Runs of public projects that have a rate, on a site that has a Stripe key."""
     return stripe_api.is_configured() and run.project.is_public and bool(run.server_cost)
-
-
-def _items_of(payer: Profile, project: Project) -> list[SubscriptionItem]:
-    """The payer's items for the project's product, newest first."""
-    items = SubscriptionItem.objects.filter(
-        subscription__customer__user=payer.user_id,
-        plan__product__project=project,
-        plan__meter__isnull=False,
-    ).select_related("plan__meter", "subscription__customer")
-    return list(items.order_by("-as_of", "pk"))
-
-
-def _is_live(item: SubscriptionItem) -> bool:
-    gone = item.deleted or item.subscription.deleted or item.subscription.customer.deleted
-    return not gone and fits(item.plan, get_pricing()) and item.plan.meter.status == "active"
-
-
-def _usable_item(payer: Profile, project: Project) -> SubscriptionItem:
-    items = [item for item in _items_of(payer, project) if _is_live(item)]
-    for item in items:
-        if item.subscription.status in USABLE_STATUSES:
-            return item
-    raise RunRefused(_why_not(payer, items))
-
-
-def _why_not(payer: Profile, items: list[SubscriptionItem]) -> str:
-    statuses = {item.subscription.status for item in items}
-    if statuses & {"past_due", "unpaid"}:
-        return _(
-            "An earlier invoice has not been paid, so no new run can be billed."
-            " Pay it under Invoices, then submit again."
-        )
-    if statuses:
-        return _("The subscription that pays for runs is not active. Ask this site's operators.")
-    made = Intent.objects.filter(subject=f"customer.create:user:{payer.user_id}").first()
-    if made and made.result_id and not Customer.objects.filter(user=payer.user_id).exists():
-        return _("The billing account was closed. Ask this site's operators to open it again.")
-    return _("Your billing account is being set up. Please try again in a minute.")
 
 
 def _hold_within_cap(run: Run, worst_case: Decimal, item: SubscriptionItem) -> None:
@@ -201,24 +161,24 @@ def _in_words(amount: Decimal, currency: str) -> str:
     return money.format_amount(minor, currency)
 
 
-def _item_to_bill(run: Run) -> SubscriptionItem:
+def _to_bill(run: Run) -> Entitlement:
     """The item of the permission; its successor when it was replaced meanwhile.
 
     Without a successor the usage is still recorded, and refused by Stripe for all to see.
     """
-    reservation = Reservation.objects.select_related(
-        "subscription_item__plan__meter", "subscription_item__subscription__customer"
-    ).get(run=run.pk)
-    item: SubscriptionItem = reservation.subscription_item
-    if _is_live(item):
-        return item
-    return next((other for other in _items_of(run.payer, run.project) if _is_live(other)), item)
+    permitted = SubscriptionItem.all_objects.select_related(*RELATED).get(reservations__run=run.pk)
+    first = entitlement(permitted)
+    if first is None:
+        raise LookupError(f"The item {permitted.pk} has lost its plan or its subscription.")
+    if first.is_live:
+        return first
+    return next(iter(entitlements_of(run.payer, run.project)), first)
 
 
-def _quantity(run: Run, item: SubscriptionItem) -> int:
+def _quantity(run: Run, plan: Plan) -> int:
     """In units of the item's own plan, which may be older than the policy now in force."""
     pricing = get_pricing()
-    if fits(item.plan, pricing) or not item.plan.amount_decimal:
+    if fits(plan, pricing) or not plan.amount_decimal:
         return pricing.quantity(run)
-    unit = money.from_minor(item.plan.amount_decimal, item.plan.currency)
+    unit = money.from_minor(plan.amount_decimal, plan.currency)
     return int(((run.run_cost or Decimal(0)) / unit).to_integral_value(ROUND_HALF_EVEN))

@@ -74,7 +74,7 @@ def _missing(customer: Customer, creations: Iterable[Intent]) -> list[Plan]:
     """Plans on offer without a live item, and not refused before."""
     plans = plans_on_offer()
     live = live_items().filter(subscription__customer=customer)
-    taken = set(live.values_list("plan__meter_id", flat=True))
+    taken: set[str | None] = set(live.values_list("plan__meter_id", flat=True))
     subjects = {_pair(customer.pk, plan.meter_id): plan.meter_id for plan in plans}
     asked = Intent.objects.filter(subject__in=list(subjects)).values_list("subject", flat=True)
     taken |= {subjects[subject] for subject in asked}
@@ -150,9 +150,8 @@ def _anchor(customer: Customer) -> int | None:
     """All subscriptions of a customer turn over together: the end of the period of the first."""
     ends = live_items().filter(subscription__customer=customer, current_period_end__isnull=False)
     item = ends.order_by("current_period_end").first()
-    if item is None or item.current_period_end <= timezone.now():
-        return None
-    return int(item.current_period_end.timestamp())
+    end = item.current_period_end if item else None
+    return int(end.timestamp()) if end and end > timezone.now() else None
 
 
 def ensure_items(*, limit: int = BATCH) -> int:

@@ -1,0 +1,105 @@
+"""Cards: entered on Stripe's page, made the default by the worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from comp_billing import cards, stripe_api
+from comp_billing.exceptions import NoBillingAccount
+from comp_billing.models import Event, Intent, IntentState
+from tests.billing.builders import Site, customer_of
+
+PAGES = {"success_url": "https://site.test/ok", "cancel_url": "https://site.test/no"}
+
+
+def entered(site: Site, customer: str) -> dict[str, Any]:
+    """The Checkout session after its page took a card."""
+    (session,) = site.objects("checkout.session")
+    setup = stripe_api.call(
+        "post",
+        f"/v1/setup_intents/{session['setup_intent']}/confirm",
+        {"payment_method": "pm_card_visa", "return_url": PAGES["success_url"]},
+    )
+    return {**session, "status": "complete", "customer": setup.data["customer"]}
+
+
+def completed(session: dict[str, Any]) -> Event:
+    """The event (unsaved) about a session."""
+    return Event(
+        type="checkout.session.completed", payload={"data": {"object": session}}, stripe_id="evt_1"
+    )
+
+
+def test_card_setup_is_a_page_of_stripes(site: Site) -> None:
+    """The session sets up a card for the user's customer in the site's currency."""
+    profile = site.subscriber()
+
+    url = cards.start_card_setup(profile.user, **PAGES)
+
+    (session,) = site.objects("checkout.session")
+    assert (session["url"], session["mode"], session["customer"], session["currency"]) == (
+        url,
+        "setup",
+        customer_of(profile).pk,
+        "usd",
+    )
+
+
+def test_user_without_a_customer_is_told_to_wait(site: Site) -> None:
+    """Before the customer exists there is nothing to add a card to."""
+    user = site.user()
+
+    with pytest.raises(NoBillingAccount, match="being set up"):
+        cards.start_card_setup(user, **PAGES)
+
+
+def test_card_becomes_the_default(site: Site) -> None:
+    """The card that was entered pays the invoices from then on, at Stripe and in the mirror."""
+    profile = site.subscriber()
+    cards.start_card_setup(profile.user, **PAGES)
+    session = entered(site, customer_of(profile).pk)
+
+    cards.take_card(completed(session), None, {})
+    site.work()
+
+    (customer,) = site.objects("customer")
+    default = customer["invoice_settings"]["default_payment_method"]
+    assert (customer_of(profile).default_payment_method, default.startswith("pm_")) == (
+        default,
+        True,
+    )
+
+
+def test_session_told_twice_is_one_intent(site: Site) -> None:
+    """A repeated event sets the card once."""
+    session = {"id": "cs_1", "mode": "setup", "customer": "cus_1", "setup_intent": "seti_1"}
+    cards.take_card(completed(session), None, {})
+
+    cards.take_card(completed(session), None, {})
+
+    assert Intent.objects.filter(kind=cards.SET_DEFAULT).count() == 1
+
+
+def test_other_sessions_are_passed_over(site: Site) -> None:
+    """Sessions that a host uses for payments are none of ours."""
+    cards.take_card(completed({"id": "cs_1", "mode": "payment", "customer": "cus_1"}), None, {})
+
+    assert Intent.objects.count() == 0
+
+
+def test_session_without_a_card_is_refused_for_an_operator_to_see(site: Site) -> None:
+    """A set-up that ended without a card leaves the old one, and a reason."""
+    profile = site.subscriber()
+    cards.start_card_setup(profile.user, **PAGES)
+    (session,) = site.objects("checkout.session")
+
+    cards.take_card(completed(session), None, {})
+    site.work()
+
+    intent = Intent.objects.get(kind=cards.SET_DEFAULT)
+    assert (intent.state, intent.error_message) == (
+        IntentState.FAILED,
+        "The setup intent has no payment method.",
+    )
