@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.core import checks
 from django.core.signals import request_finished, request_started
-from django.db.models.signals import post_migrate, post_save
+from django.db.models.signals import post_migrate, post_save, pre_migrate
 
 
 class CompBillingConfig(AppConfig):
@@ -27,13 +27,14 @@ class CompBillingConfig(AppConfig):
     def _connect_facts(self) -> None:
         """Sign-ups and published projects become intents in their own transactions; the web's
         requests are marked, so that none of them calls Stripe."""
-        from comp_billing import catalog, customers, guards
+        from comp_billing import catalog, customers, guards, intents
         from comp_users.models import Project
         from comp_users.signals import profile_created
 
         uid = "comp_billing.{}".format
         profile_created.connect(customers.on_profile_created, dispatch_uid=uid("customer"))
         post_save.connect(catalog.on_project_saved, sender=Project, dispatch_uid=uid("catalog"))
+        pre_migrate.connect(intents.forget_table, dispatch_uid=uid("intents"))
         request_started.connect(guards.enter_request, dispatch_uid=uid("enter_request"))
         request_finished.connect(guards.leave_request, dispatch_uid=uid("leave_request"))
 

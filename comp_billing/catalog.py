@@ -176,7 +176,7 @@ def _intend(step: Step) -> Intent:
 
 def on_project_saved(instance: Project, raw: bool = False, **kwargs: Any) -> None:
     """Receiver of the project's ``post_save``, inside the transaction that publishes it."""
-    if not raw:
+    if not raw and intents.can_intend():
         plan_project(instance)
 
 

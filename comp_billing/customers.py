@@ -41,7 +41,7 @@ def intend_customer(profile: Profile) -> Intent:
 
 def on_profile_created(profile: Profile, **kwargs: Any) -> None:
     """Receiver of ``profile_created``, inside the transaction of the sign-up."""
-    if stripe_api.is_configured():
+    if intents.can_intend():
         intend_customer(profile)
 
 

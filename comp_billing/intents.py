@@ -9,12 +9,13 @@ made before it uses another key. So nothing is lost, and nothing is made twice.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -73,6 +74,27 @@ class Outcome:
 
 
 KINDS: dict[str, Kind] = {}
+_seen_table = threading.Event()
+
+
+def can_intend() -> bool:
+    """Whether facts become intents: there is a key, and the tables have been made.
+
+    Users and projects may be saved before that, by a ``migrate`` of other apps; the maintenance
+    loops catch up on them.
+    """
+    return stripe_api.is_configured() and (_seen_table.is_set() or _look_for_table())
+
+
+def _look_for_table() -> bool:
+    if Intent._meta.db_table in connection.introspection.table_names():
+        _seen_table.set()
+    return _seen_table.is_set()
+
+
+def forget_table(**kwargs: Any) -> None:
+    """Receiver of ``pre_migrate``: migrations may take the table away."""
+    _seen_table.clear()
 
 
 def intend(kind: str, subject: str, params: dict[str, Any]) -> Intent:

@@ -146,3 +146,17 @@ def test_inactive_users_are_left_alone(site: Site) -> None:
     made = customers.ensure_customers()
 
     assert made == 0
+
+
+def test_sign_up_before_the_tables_exist_is_caught_up_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Users that a first ``migrate`` of other apps makes need no table of billing's."""
+    intents.forget_table()
+    monkeypatch.setattr(Intent._meta, "db_table", "not_there_yet")
+    user = site.user("ada")
+    monkeypatch.undo()
+
+    made = customers.ensure_customers()
+
+    assert (made, Intent.objects.get().subject) == (1, f"customer.create:user:{user.pk}")
