@@ -332,3 +332,48 @@ def test_owners_are_served_in_turn() -> None:
             lifecycle.submit(make_inputs(owner=owner))
     claims = [lifecycle.claim("default", worker_id="w") for _ in range(4)]
     assert [run.owner.user.username for run in claims if run] == ["ann", "bob", "ann", "bob"]
+
+
+def moves(sql: list[str]) -> list[str]:
+    """The conditions of the statements that move a run."""
+    updates = [statement for statement in sql if statement.startswith("UPDATE")]
+    return [
+        statement.partition(" WHERE ")[2] for statement in updates if '"status" = ' in statement
+    ]
+
+
+def make_overdue() -> Run:
+    """A run that waits since before its deadline."""
+    run: Run = make_run()
+    Run.objects.filter(pk=run.pk).update(start_deadline_at=Now() - timedelta(seconds=1))
+    return run
+
+
+def make_silent() -> Run:
+    """A run whose worker has fallen silent."""
+    run: Run = make_claimed()
+    expire(run)
+    return run
+
+
+MOVES: dict[str, tuple[Any, Any]] = {
+    "claim": (make_run, lambda run: lifecycle.claim("default", worker_id="w")),
+    "finish": (make_claimed, lambda run: lifecycle.finish(run.pk, run.lease_token, FAILURE)),
+    "release": (make_claimed, lambda run: lifecycle.release(run.pk, run.lease_token)),
+    "cancel": (make_run, lifecycle.cancel),
+    "reap": (make_silent, lambda run: lifecycle.reap()),
+    "abort": (make_overdue, lambda run: lifecycle.abort_overdue()),
+}
+
+
+@pytest.mark.parametrize("verb", MOVES)
+def test_every_move_names_the_state_it_leaves(verb: str) -> None:
+    """Invariant 4: one UPDATE on the runs' own table, guarded by the status that it leaves.
+
+    Through a subclass's manager Django would select first and update by id alone.
+    """
+    build, move = MOVES[verb]
+    run = build()
+    with statements() as sql:
+        move(run)
+    assert ['"comp_core_run"."status" = ' in where for where in moves(sql)] == [True]
