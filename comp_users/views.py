@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import login, views
 from django.contrib.auth.decorators import login_required
 from django.db import IntegrityError, transaction
@@ -37,10 +38,8 @@ class LogInView(views.LoginView):
 class LogOutView(views.LogoutView):
     """Log-out, by POST alone; shows the log-in page unless the site says where to go."""
 
-    next_page = None
-
     def get_default_redirect_url(self) -> str:
-        return super().get_default_redirect_url() or resolve_url("comp_users:login")
+        return resolve_url(settings.LOGOUT_REDIRECT_URL or "comp_users:login")
 
 
 @sensitive_post_parameters()
