@@ -24,7 +24,7 @@ from comp_core.outputs.store import open_output
 from tests.core.builders import make_claimed, make_inputs, run_unruly
 from tests.testapp.models import ParcelInputs
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def content(run: Run, output_id: str = "1") -> bytes:
