@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from django.urls import URLPattern, URLResolver, include, path
 
 from comp_billing.views import webhook
 
 app_name = "comp_billing"
-urlpatterns: list[URLPattern | URLResolver] = [path("webhook/", webhook, name="webhook")]
-if find_spec("comp_billing.page_urls"):
-    urlpatterns.append(path("", include("comp_billing.page_urls")))
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("webhook/", webhook, name="webhook"),
+    path("", include("comp_billing.page_urls")),
+]

@@ -236,8 +236,7 @@ def _keep_failed(event: Event, exc: Exception, *, using: str) -> bool:
 
 def _insert(event: Event, *, using: str) -> bool:
     row = {field.attname: getattr(event, field.attname) for field in Event._meta.concrete_fields}
-    row["received_at"] = timezone.now()
-    return bool(insert_new(Event, [row], using=using))
+    return bool(insert_new(Event, [{**row, "received_at": timezone.now()}], using=using))
 
 
 def _created(value: Any) -> datetime | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from typing import Any
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.operations import BaseDatabaseOperations
 
 from comp_billing.models import StripeObject
 
@@ -41,64 +42,66 @@ class Statement:
     """``INSERT … ON CONFLICT`` for one model on one database."""
 
     def __init__(self, model: type[models.Model], using: str) -> None:
-        self.model = model
+        # Shared by threads, so nothing of this thread's connection may be kept but its dialect.
+        connection = connections[using]
         self.using = using
         self.fields = list(model._meta.concrete_fields)
-        self.batch_rows = max(1, self.connection.ops.bulk_batch_size(self.fields, [None] * 1000))
-
-    @property
-    def connection(self) -> BaseDatabaseWrapper:
-        """This thread's; statements are shared by threads, connections are not."""
-        return connections[self.using]
-
-    def quote(self, name: str) -> str:
-        return self.connection.ops.quote_name(name)
-
-    @property
-    def table(self) -> str:
-        return self.quote(self.model._meta.db_table)
+        self.batch_rows = max(1, connection.ops.bulk_batch_size(self.fields, [None] * 1000))
+        self.quote = connection.ops.quote_name
+        self.table = self.quote(model._meta.db_table)
+        self.fits = [_fitting(field) for field in self.fields]
+        columns = ", ".join(self.quote(str(field.column)) for field in self.fields)
+        # Names from the model's metadata, quoted; values are parameters.
+        self.insert = f"INSERT INTO {self.table} ({columns}) VALUES "  # noqa: S608
+        self.row = "(" + ", ".join(["%s"] * len(self.fields)) + ")"
 
     def execute(self, rows: Sequence[dict[str, Any]], conflict: str) -> set[str]:
         """Insert rows ({attname: value}); answers the keys of those inserted or updated."""
+        connection = connections[self.using]
         written: set[str] = set()
         for start in range(0, len(rows), self.batch_rows):
             batch = rows[start : start + self.batch_rows]
-            params = [value for values in batch for value in self.adapt(values)]
-            with self.connection.cursor() as cursor:
-                cursor.execute(self.sql(len(batch), conflict), params)
+            params = [value for values in batch for value in self.adapt(values, connection)]
+            with connection.cursor() as cursor:
+                places = ", ".join([self.row] * len(batch))
+                cursor.execute(f"{self.insert}{places} ON CONFLICT {conflict}", params)
                 written.update(key for (key,) in cursor.fetchall())
         return written
 
-    def sql(self, rows: int, conflict: str) -> str:
-        columns = ", ".join(self.quote(str(field.column)) for field in self.fields)
-        row = "(" + ", ".join(["%s"] * len(self.fields)) + ")"
-        return (
-            # Names from the models' metadata, quoted; values are parameters.
-            f"INSERT INTO {self.table} ({columns})"  # noqa: S608
-            f" VALUES {', '.join([row] * rows)} ON CONFLICT {conflict}"
-            f" RETURNING {self.quote('stripe_id')}"
-        )
-
-    def adapt(self, values: dict[str, Any]) -> Iterator[Any]:
+    def adapt(self, values: dict[str, Any], connection: BaseDatabaseWrapper) -> Iterator[Any]:
         """A row's values as the driver wants them; columns not given get their defaults."""
-        for field in self.fields:
+        for field, fit in zip(self.fields, self.fits, strict=True):
             value = values[field.attname] if field.attname in values else field.get_default()
-            yield field.get_db_prep_save(self.fit(field, value), connection=self.connection)
+            yield field.get_db_prep_save(fit(value), connection=connection)
 
-    def fit(self, field: models.Field[Any, Any], value: Any) -> Any:
-        """Cut text to its column; drop a number that the column cannot hold."""
-        if isinstance(field, models.CharField) and field.max_length and isinstance(value, str):
-            return value[: field.max_length]
-        if isinstance(field, models.IntegerField) and isinstance(value, int):
-            low, high = self.connection.ops.integer_field_range(field.get_internal_type())
-            return value if (low or value) <= value <= (high or value) else None
+
+def _fitting(field: models.Field[Any, Any]) -> Callable[[Any], Any]:
+    """Cuts text to its column, and drops a number that the column cannot hold."""
+    if isinstance(field, models.CharField) and field.max_length:
+        return partial(_cut, field.max_length)
+    # The same on every database: SQLite itself would hold more.
+    bounds = BaseDatabaseOperations.integer_field_ranges.get(field.get_internal_type())
+    if bounds:
+        return partial(_bound, *bounds)
+    return _as_it_is
+
+
+def _cut(length: int, value: Any) -> Any:
+    return value[:length] if isinstance(value, str) else value
+
+
+def _bound(low: int, high: int, value: Any) -> Any:
+    if not isinstance(value, int):
         return value
+    return value if low <= value <= high else None
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 class Upsert(Statement):
     """The guarded upsert of one kind. Two forms: an object, and the news that it is gone."""
-
-    model: type[StripeObject]
 
     def __init__(self, model: type[StripeObject], using: str) -> None:
         super().__init__(model, using)
@@ -118,9 +121,8 @@ class Upsert(Statement):
 
     def _conflict(self, assignments: dict[str, str]) -> str:
         changes = ", ".join(f"{column} = {value}" for column, value in assignments.items())
-        return f"({self.quote('stripe_id')}) DO UPDATE SET {changes} WHERE " + GUARD.format(
-            t=self.table
-        )
+        key, guard = self.quote("stripe_id"), GUARD.format(t=self.table)
+        return f"({key}) DO UPDATE SET {changes} WHERE {guard} RETURNING {key}"
 
 
 @cache
@@ -137,4 +139,4 @@ def insert_new(
     model: type[models.Model], rows: Sequence[dict[str, Any]], *, using: str
 ) -> set[str]:
     """Insert rows (keyed by ``stripe_id``) that are not there yet; answers the new ones' keys."""
-    return insert_statement(model, using).execute(rows, "DO NOTHING")
+    return insert_statement(model, using).execute(rows, "DO NOTHING RETURNING stripe_id")

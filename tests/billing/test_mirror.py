@@ -261,6 +261,7 @@ def test_what_a_database_cannot_hold_is_replaced() -> None:
             "product": "p" * 300,
             "currency": "usdollar",
             "nickname": "a\x00b\ud800c",
+            "emoji": "\U0001f600",
             "factor": float("inf"),
             "recurring": {"interval_count": 10**30, "interval": "month"},
             "unit_amount_decimal": "1E+40",
@@ -269,12 +270,21 @@ def test_what_a_database_cannot_hold_is_replaced() -> None:
     plan = Plan.objects.get()
     assert (
         plan.data["nickname"],
+        plan.data["emoji"],
         plan.data["factor"],
         plan.product_id,
         plan.currency,
         plan.interval_count,
         plan.amount_decimal,
-    ) == ("a\ufffdb\ufffdc", None, None, "usd", None, None)
+    ) == ("a\ufffdb\ufffdc", "\U0001f600", None, None, "usd", None, None)
+
+
+@pytest.mark.parametrize(("count", "kept"), [(-1, None), (0, 0), (32767, 32767), (32768, None)])
+def test_a_number_beyond_its_column_is_none(count: int, kept: int | None) -> None:
+    """At both ends; the data keeps it."""
+    put({"id": "price_1", "object": "price", "recurring": {"interval_count": count}})
+    plan = Plan.objects.get()
+    assert (plan.interval_count, plan.data["recurring"]["interval_count"]) == (kept, count)
 
 
 def test_objects_without_id_or_of_other_kinds_are_passed_over() -> None:
