@@ -28,11 +28,13 @@ class Live:
     """
 
     def __init__(self, directory: Path) -> None:
+        self.directory = directory
         self.processes: list[subprocess.Popen[bytes]] = []
         self.environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.settings",
             "PYTHONPATH": str(ROOT),
+            "TMPDIR": str(directory),
             "COMP_TEST_MEDIA": str(settings.MEDIA_ROOT),
             "COMP_TEST_DB": "postgres" if connection.vendor == "postgresql" else "sqlite",
         }
@@ -50,6 +52,10 @@ class Live:
         connection.settings_dict["NAME"] = self.environment["COMP_TEST_SQLITE"] = str(path)
         connection.ensure_connection()
         self.memory.backup(connection.connection)
+
+    def models(self) -> list[int]:
+        """The model processes of this test's workers, and what these have started."""
+        return models_running(self.directory)
 
     def stop(self) -> None:
         """End what still runs, and take the database back."""
@@ -82,16 +88,16 @@ def wait_until(condition: Callable[[], Any], *, seconds: float = 15) -> Any:
     return answer
 
 
-def models_running() -> list[psutil.Process]:
-    """Processes of models, whoever started them."""
+def models_running(directory: Path) -> list[int]:
+    """Processes of models whose scratch directories are in a directory, and what they started."""
     found = []
     for process in psutil.process_iter():
         try:
-            marked = "COMP_RUN_MARK" in process.environ()
+            ours = process.environ().get("TMPDIR", "").startswith(f"{directory}/")
+            if ours and "COMP_RUN_MARK" in process.environ():
+                found.append(process.pid)
         except psutil.Error:
             continue
-        if marked and process.status() != psutil.STATUS_ZOMBIE:
-            found.append(process)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 import time
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import psutil
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -22,6 +22,7 @@ from comp_core import lifecycle, runner
 from comp_core.models import Run
 from comp_core.outputs.store import open_output
 from tests.core.builders import make_claimed, make_inputs, run_unruly
+from tests.core.live import models_running, wait_until
 from tests.testapp.models import ParcelInputs
 
 pytestmark = pytest.mark.django_db
@@ -226,21 +227,14 @@ def test_last_words_of_a_failure() -> None:
 
 
 @pytest.mark.parametrize("behaviour", ["forks", "daemonises"])
-def test_nothing_is_left_behind(behaviour: str) -> None:
+def test_nothing_is_left_behind(
+    behaviour: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a model started ends with it, also what left its process group."""
-    before = set(psutil.pids())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     run = run_unruly(behaviour, 50)
-    started = [process for process in psutil.process_iter() if process.pid not in before]
-    _, left = psutil.wait_procs([process for process in started if is_model(process)], timeout=1)
-    assert (run.status, left) == ("succeeded", [])
-
-
-def is_model(process: psutil.Process) -> bool:
-    """Whether a process is a model's, or was started by one."""
-    try:
-        return "COMP_RUN_MARK" in process.environ()
-    except psutil.Error:
-        return False
+    wait_until(lambda: models_running(tmp_path) == [], seconds=1)
+    assert run.status == "succeeded"
 
 
 def test_a_forked_child_does_not_answer() -> None:

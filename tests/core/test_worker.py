@@ -20,7 +20,7 @@ from comp_core.inputs import save_inputs
 from comp_core.models import Run, Worker
 from comp_core.worker import worker_seen_recently
 from tests.core.builders import make_profile, make_run
-from tests.core.live import Live, live, models_running, wait_until
+from tests.core.live import Live, live, wait_until
 from tests.testapp.models import DoublingInputs
 
 __all__ = ["live"]
@@ -93,23 +93,23 @@ def test_a_second_sigterm_gives_the_run_back(live: Live) -> None:
     """A worker that must go at once puts its run back into the queue, the attempt uncounted."""
     make_run("unruly", behaviour="sleeps", amount=60)
     worker = live.worker()
-    wait_until(lambda: models_running() and Run.objects.filter(status="running").exists())
+    wait_until(lambda: live.models() and Run.objects.filter(status="running").exists())
     worker.terminate()
     time.sleep(0.3)
     worker.terminate()
     run = (worker.wait(15), Run.objects.get())[1]
     assert (worker.returncode, run.status, run.max_attempts - run.attempt) == (0, "queued", 2)
-    assert models_running() == []
+    assert live.models() == []
 
 
 def test_a_killed_worker_takes_its_model_along(live: Live) -> None:
     """kill -9 of a worker ends the model within a second, and what the model had forked."""
     make_run("unruly", behaviour="forks_and_sleeps", amount=3)
     worker = live.worker()
-    wait_until(lambda: len(models_running()) == 4)
+    wait_until(lambda: len(live.models()) == 4)
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
-    wait_until(lambda: models_running() == [], seconds=1)
+    wait_until(lambda: live.models() == [], seconds=1)
 
 
 def test_another_worker_takes_over(live: Live) -> None:
