@@ -108,20 +108,25 @@ def test_receipt_names_the_invoice_that_bills_it(site: Site) -> None:
     record = UsageRecord.objects.get()
     assert record.timestamp is not None
     at, item = int(record.timestamp.timestamp()), SubscriptionItem.objects.get()
-    line = {
-        "parent": {"subscription_item_details": {"subscription_item": item.pk}},
-        "period": {"start": at - 10, "end": at + 10},
-    }
+    period = {"start": at - 10, "end": at + 10}
+    line = {"parent": {"subscription_item_details": {"subscription_item": item.pk}}}
+    other = {"parent": {"subscription_item_details": {"subscription_item": "si_other"}}}
     parent = {"subscription_details": {"subscription": Subscription.objects.get().pk}}
-    bill = invoice(customer_of(payer).pk, created=at + 10, parent=parent, lines={"data": [line]})
-    received(bill)
+    customer = customer_of(payer).pk
+    earlier = [{**other, "period": period}, {**line, "period": {"start": at - 20, "end": at}}]
+    received(
+        invoice(customer, id="in_0", created=at + 5, parent=parent, lines={"data": earlier}),
+        invoice(
+            customer, created=at + 10, parent=parent, lines={"data": [{**line, "period": period}]}
+        ),
+    )
 
     receipt = costs.receipt_of(run)
 
     assert receipt is not None
     assert receipt.invoice is not None
-    assert (receipt.invoice.number, receipt.receipt.cost, receipt.record) == (
-        "ADA-1",
+    assert (receipt.invoice.stripe_id, receipt.receipt.cost, receipt.record) == (
+        "in_1",
         Decimal("0.025"),
         record,
     )

@@ -113,6 +113,48 @@ def test_items_under_way_are_not_asked_for_twice(site: Site) -> None:
     assert (made, Intent.objects.filter(kind="subscription_item.create").count()) == (0, 1)
 
 
+def test_nothing_more_is_asked_for_while_a_subscription_is_being_made(site: Site) -> None:
+    """A project published meanwhile waits for the subscription that it is to be an item of."""
+    first = site.shop("One")
+    site.user()
+    intents.carry_out_due(kinds=["customer.create"])
+    customer = site.objects("customer")[0]["id"]
+    second = site.shop("Two")
+
+    asked = subscriptions.plan(customer)
+
+    site.work()
+    subscriptions.ensure_items()
+    site.work()
+    assert (asked, subscribed(site)) == ([], [("active", product_ids(first, second))])
+
+
+def test_planning_again_answers_nothing(site: Site) -> None:
+    """What has been asked for is not missing any more."""
+    site.shop("One")
+    customer = customer_of(site.subscriber())
+    site.shop("Two")
+    subscriptions.plan(customer.pk)
+
+    asked = subscriptions.plan(customer.pk)
+
+    assert asked == []
+
+
+def test_items_on_their_way_take_up_room(site: Site) -> None:
+    """A subscription is not filled beyond its limit by items that are still to be added."""
+    site.configure(ITEMS_PER_SUBSCRIPTION=2)
+    site.shop("One")
+    customer = customer_of(site.subscriber())
+    site.shop("Two")
+    subscriptions.plan(customer.pk)
+    site.shop("Three")
+
+    asked = subscriptions.plan(customer.pk)
+
+    assert [intent.kind for intent in asked] == ["subscription.create"]
+
+
 def test_more_plans_than_a_subscription_holds(site: Site) -> None:
     """Beyond the limit of items a further subscription is made, and then filled."""
     site.configure(ITEMS_PER_SUBSCRIPTION=2)

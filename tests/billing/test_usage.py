@@ -292,6 +292,18 @@ def test_round_ends_when_stripe_is_down(site: Site) -> None:
     assert site.standin.calls.total() - before == 1
 
 
+def test_only_we_repeat_a_call(site: Site) -> None:
+    """The SDK must not: a 429 after a lost answer would look as if nothing had been taken."""
+    site.configure(NETWORK_RETRIES=2)
+    record = used(site.shop(), site.subscriber())
+    site.standin.faults.add("drop_after", path=EVENTS)
+
+    usage.report_due()
+
+    record.refresh_from_db()
+    assert (record.state, site.standin.calls[f"POST {EVENTS}"]) == (UsageState.SENDING, 1)
+
+
 def test_site_without_a_key_reports_nothing(site: Site) -> None:
     """Records wait while the key is taken away."""
     used(site.shop(), site.subscriber())
