@@ -58,9 +58,7 @@ def run(inputs: Any) -> list[Table | File]:
 def _left_out(table: NumberTable) -> list[Table]:
     if not table.left_out:
         return []
-    return [
-        Table("Columns left out", ["column", "reason"], list(map(list, table.left_out.items())))
-    ]
+    return [Table("Columns left out", ["column", "reason"], table.left_out.items())]
 
 
 def _intervals(

@@ -19,6 +19,7 @@ MAX_BYTES = 100_000_000
 MAX_COLUMNS = 500
 MAX_ROWS = 1_000_000
 MAX_CELL_CHARACTERS = 100_000
+MAX_LINE_CHARACTERS = 1_000_000
 SAMPLE = Path(__file__).with_name("data") / "us_population.csv"
 # Cells that mean "no value", compared in lower case.
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "."})
@@ -93,7 +94,7 @@ def _table(columns: list[_Column], rows: int) -> NumberTable:
 
 def _delimiter(text: TextIO) -> str:
     """Comma, semicolon or tab: whichever the header has most of, quoted parts aside."""
-    header = re.sub(r'"[^"]*"?', "", text.readline(MAX_CELL_CHARACTERS))
+    header = re.sub(r'"[^"]*"?', "", text.readline(MAX_LINE_CHARACTERS))
     text.seek(0)
     counts = {mark: header.count(mark) for mark in (",", ";", "\t")}
     return max(counts, key=lambda mark: counts[mark])
@@ -108,9 +109,13 @@ def _rows(text: TextIO, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _printable(text: TextIO) -> Iterator[str]:
-    while line := text.readline(MAX_CELL_CHARACTERS):
+    """The file's lines, each bounded: a file without line breaks must not fill the memory."""
+    while line := text.readline(MAX_LINE_CHARACTERS):
         if "\0" in line:
             raise UnreadableTable("The file is binary, not a CSV file.")
+        if len(line) == MAX_LINE_CHARACTERS:
+            most = f"{MAX_LINE_CHARACTERS:,}"
+            raise UnreadableTable(f"The file has a line of more than {most} characters.")
         yield line
 
 

@@ -42,9 +42,7 @@ def run(inputs: Any) -> list[Table | Chart | File]:
         ["Ever infected", ever],
         ["Ever infected, share of the population", round(ever / inputs.population, 4)],
     ]
-    alt = (
-        f"The number of infected peaks on day {peak[0]} at {peak[2]:,.0f} of {inputs.population:,}."
-    )
+    alt = f"Infections peak on day {peak[0]} at {peak[2]:,.0f} of {inputs.population:,} people."
     return [
         Table("Summary", ["figure", "value"], summary),
         Chart("Course of the epidemic", chart(days), alt=alt),

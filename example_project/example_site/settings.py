@@ -2,7 +2,7 @@
 
 COMP_DEMO_DIR (data of the demo), SECRET_KEY, DEBUG, ALLOWED_HOSTS, DATABASE_URL, MEDIA_ROOT,
 SITE_URL, STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRETS (comma-separated), STRIPE_API_BASE,
-STRIPE_LIVEMODE, COMP_CLOCK, EMAIL_BACKEND, DEFAULT_FROM_EMAIL, BEHIND_PROXY, LOG_LEVEL.
+STRIPE_LIVEMODE, COMP_CLOCK, EMAIL_HOST, DEFAULT_FROM_EMAIL, BEHIND_PROXY, LOG_LEVEL.
 """
 
 from __future__ import annotations
@@ -131,16 +131,6 @@ STATIC_ROOT = DEMO_DIR / "static"
 # Uploads and outputs are private: no URL serves this directory; the views hand them out.
 MEDIA_ROOT = os.environ.get("MEDIA_ROOT") or DEMO_DIR / "media"
 
-# The demo's mails are files, so that they can be read without a mail server.
-MAIL_BACKEND = os.environ.get("EMAIL_BACKEND", "django.core.mail.backends.filebased.EmailBackend")
-if django.VERSION >= (6, 1):
-    file_path = {"file_path": DEMO_DIR / "mail"} if "filebased" in MAIL_BACKEND else {}
-    MAILERS = {"default": {"BACKEND": MAIL_BACKEND, "OPTIONS": file_path}}
-else:
-    EMAIL_BACKEND = MAIL_BACKEND
-    EMAIL_FILE_PATH = DEMO_DIR / "mail"
-DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "models@localhost")
-
 # Behind https everything is sent over https only; the demo on localhost is plain http.
 HTTPS = SITE_URL.startswith("https://")
 SECURE_SSL_REDIRECT = HTTPS
@@ -150,6 +140,18 @@ SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+
+# Without https this is the demo, whose mails are files that can be read without a mail server.
+MAIL_BACKEND = f"django.core.mail.backends.{'smtp' if HTTPS else 'filebased'}.EmailBackend"
+EMAIL_SERVER = os.environ.get("EMAIL_HOST") or "localhost"
+if django.VERSION >= (6, 1):
+    place = {"host": EMAIL_SERVER} if HTTPS else {"file_path": DEMO_DIR / "mail"}
+    MAILERS = {"default": {"BACKEND": MAIL_BACKEND, "OPTIONS": place}}
+else:
+    EMAIL_BACKEND = MAIL_BACKEND
+    EMAIL_HOST = EMAIL_SERVER
+    EMAIL_FILE_PATH = DEMO_DIR / "mail"
+DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "models@localhost")
 
 STRIPE_SECRET_KEY = os.environ.get("STRIPE_SECRET_KEY", "")
 COMP_CORE: dict[str, Any] = {}
