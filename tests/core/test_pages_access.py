@@ -31,9 +31,9 @@ def answers(client: Client, run: Run) -> list[int]:
 
 
 def status_of(client: Client, address: str) -> int:
-    """The status; a download is closed as a web server would."""
+    """The status of an answer that is read to its end, which closes a download's file."""
     response = client.get(address)
-    response.close()
+    b"".join(response)
     return int(response.status_code)
 
 
