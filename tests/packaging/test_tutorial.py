@@ -33,7 +33,7 @@ client.force_login(User.objects.get(username="author"))
 run = Run.objects.get()
 page = client.get(run.get_absolute_url()).content.decode()
 assert "What is left" in page and "decay.csv" in page, page
-print(run.status, run.upstream_version, len(run.outputs), run.run_cost > 0)
+print(run.status, run.upstream_version, len(run.outputs), run.run_cost is not None)
 """
 
 
