@@ -16,6 +16,9 @@ from demo.visitor import Visitor
 
 from tests.site import Site, running_site
 
+# One worker process tells the whole story, once.
+pytestmark = pytest.mark.xdist_group("story")
+
 PASSWORD = "correct-horse-battery"
 DATA = "city,people,area\nA,100,3.5\nB,250,4.5\nC,75,1\n"
 
