@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from comp_users.settings_dict import Setting, SettingsDict
 
-NONE = type(None)
-
 
 class BillingSettings(SettingsDict):
     """Keys of ``COMP_BILLING``. Without SECRET_KEY nothing is sent to Stripe."""
@@ -35,7 +33,7 @@ class BillingSettings(SettingsDict):
     TIMEOUT_SECONDS = Setting(30, "Longest wait for an answer of Stripe's.", types=(int, float))
     NETWORK_RETRIES = Setting(2, "How often the SDK itself repeats a request that failed.")
     AUTOMATIC_TAX = Setting(False, "Whether Stripe Tax is switched on for new subscriptions.")
-    STATEMENT_URL = Setting("", "Absolute address of the site, for links in e-mails.")
+    SITE_URL = Setting("", "Absolute address of the site, for links in e-mails.")
 
 
 conf = BillingSettings()

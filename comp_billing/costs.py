@@ -122,8 +122,8 @@ def _invoice_row(invoice: Invoice) -> InvoiceRow:
         amount_due=units(invoice.amount_due),
         amount_paid=units(invoice.amount_paid),
         currency=invoice.currency,
-        hosted_invoice_url=shapes.text(invoice.data.get("hosted_invoice_url")),
-        invoice_pdf=shapes.text(invoice.data.get("invoice_pdf")),
+        hosted_invoice_url=shapes.link(invoice.data.get("hosted_invoice_url")),
+        invoice_pdf=shapes.link(invoice.data.get("invoice_pdf")),
     )
 
 
@@ -142,14 +142,13 @@ def _invoice_of(record: UsageRecord) -> InvoiceRow | None:
 
 
 def _bills(invoice: Invoice, item_id: str, at: int) -> bool:
-    lines = shapes.mapping(invoice.data.get("lines")).get("data") or []
-    for line in lines:
-        parent = shapes.mapping(line.get("parent"))
-        details = shapes.mapping(parent.get("subscription_item_details"))
-        named = shapes.ref(details.get("subscription_item")) or shapes.ref(
-            line.get("subscription_item")
-        )
-        period = shapes.mapping(line.get("period"))
-        if named == item_id and period.get("start", 0) <= at < period.get("end", 0):
-            return True
-    return False
+    return any(
+        shapes.line_item(line) == item_id and _covers(line, at)
+        for line in shapes.listed(invoice.data.get("lines"))
+    )
+
+
+def _covers(line: dict[str, Any], at: int) -> bool:
+    period = shapes.mapping(line.get("period"))
+    start, end = shapes.integer(period.get("start")), shapes.integer(period.get("end"))
+    return start is not None and end is not None and start <= at < end

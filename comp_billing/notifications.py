@@ -79,7 +79,7 @@ def send(name: str, event: Event, context: dict[str, Any]) -> bool:
     values = {
         **context,
         "user": customer.user if customer else None,
-        "site_url": conf.STATEMENT_URL,
+        "site_url": conf.SITE_URL,
     }
     prefix = f"comp_billing/email/{name}"
     # A line break in a subject would be refused, rightly.

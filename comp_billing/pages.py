@@ -114,14 +114,7 @@ def _with_words(row: InvoiceRow) -> dict[str, Any]:
     return {
         "row": row,
         "words": INVOICE_WORDS.get(row.status, row.status),
-        "page": _web_address(row.hosted_invoice_url),
-        "pdf": _web_address(row.invoice_pdf),
     }
-
-
-def _web_address(url: str) -> str:
-    """The address when it is one of the web's; a link of another kind could run code."""
-    return url if url.startswith(("https://", "http://")) else ""
 
 
 def _period_end(user: Any) -> datetime | None:

@@ -116,6 +116,12 @@ def line_product(line: dict[str, Any]) -> str | None:
     return ref(details.get("product")) or ref(mapping(line.get("price")).get("product"))
 
 
+def line_item(line: dict[str, Any]) -> str | None:
+    """The subscription item of an invoice line: under ``parent`` since 2025-03-31."""
+    details = mapping(mapping(line.get("parent")).get("subscription_item_details"))
+    return ref(details.get("subscription_item")) or ref(line.get("subscription_item"))
+
+
 def link(value: Any) -> str:
-    """An address that a person may follow; empty for anything else."""
+    """A web address; empty for a link of any other kind, which could run code."""
     return value if isinstance(value, str) and value.startswith(("https://", "http://")) else ""

@@ -23,8 +23,4 @@ class InputsFrozen(CompError):
 
 
 class UnknownModel(CompError):
-    """No installed app declares a model of this name: see COMP_CORE in the settings."""
-
-
-class OutputRejected(CompError):
-    """The model returned something that cannot be stored as an output."""
+    """No installed app declares a model with this slug: add its app to INSTALLED_APPS."""

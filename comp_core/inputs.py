@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import PurePath
 from typing import Any, TypeVar
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
@@ -23,8 +23,6 @@ from comp_core.tickets import request_check
 from comp_users.models import Project
 
 I = TypeVar("I", bound=CoreInputs)  # noqa: E741
-
-WHOLE = "__all__"
 
 
 def save_inputs(inputs: I, *, run_request: dict[str, Any] | None = None) -> I:
@@ -127,7 +125,7 @@ def submit_as_wished(inputs: CoreInputs, wish: dict[str, Any]) -> None:
         with transaction.atomic():
             submit(inputs, **wish)
     except RunRefused as refusal:
-        inputs.errors_warnings = {"errors": {WHOLE: [str(refusal)]}}
+        inputs.errors_warnings = {"errors": {NON_FIELD_ERRORS: [str(refusal)]}}
         type(inputs)._default_manager.filter(pk=inputs.pk).update(
             errors_warnings=inputs.errors_warnings
         )

@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.db import InterfaceError, OperationalError, close_old_connections
 
 from comp_core.conf import conf
@@ -67,7 +68,9 @@ def check(inputs: CoreInputs) -> CheckResult | None:
             )
     except OSError as error:
         logger.exception("Inputs %s could not be checked.", inputs.pk)
-        return CheckResult({"__all__": [f"The worker could not check these inputs: {error}"]})
+        return CheckResult(
+            {NON_FIELD_ERRORS: [f"The worker could not check these inputs: {error}"]}
+        )
     if ending.stop is Stop.RELEASED:
         return None
     answer = ending.answer or {}
@@ -76,7 +79,7 @@ def check(inputs: CoreInputs) -> CheckResult | None:
     outcome = bad_outcome(ending)
     logger.warning("Check of inputs %s failed: %s", inputs.pk, outcome.error_message)
     words = f"The model could not check these inputs: {outcome.error_message}"
-    return CheckResult({"__all__": [words]})
+    return CheckResult({NON_FIELD_ERRORS: [words]})
 
 
 def _stop_watch(progress: Progress) -> Stop | None:

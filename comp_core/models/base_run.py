@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.core.checks import CheckMessage
+from django.db import models
 
 from comp_core.declaration import check_declaration
 from comp_core.models.run import Run
@@ -24,13 +25,24 @@ class CoreRun(Run):
 
     ``Comp``: slug, title and functions (dotted path of the module with ``run``) are required;
     server_cost (text or Decimal, currency units per hour), exp_task_time (seconds), is_public,
-    overview, description, repository_url, queue, priority, timeout_seconds and python are
-    optional and only fill a new Project row.
+    overview, description and repository_url are optional and only fill a new Project row.
+    queue, priority, timeout_seconds and python are optional too and read at every run.
     """
 
     if TYPE_CHECKING:
         inputs: Any
         Comp: type[Any]
+
+    # Django's own link would be Run.<class name>: two apps with an EpidemicRun would clash, and a
+    # run class called Owner would clash with a field of Run.
+    run_ptr = models.OneToOneField(
+        Run,
+        models.CASCADE,
+        parent_link=True,
+        primary_key=True,
+        auto_created=True,
+        related_name="%(app_label)s_%(class)s",
+    )
 
     class Meta:
         abstract = True

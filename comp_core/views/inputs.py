@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
@@ -24,8 +25,6 @@ from comp_core.worker import worker_seen_recently
 from comp_users.models import Project
 from comp_users.pages import render_page
 
-WHOLE = "__all__"
-
 
 @login_required
 @never_cache
@@ -35,7 +34,7 @@ def inputs(request: HttpRequest, slug: str, pk: uuid.UUID) -> HttpResponseBase:
     spec, project = offered_model(request.user, slug)
     found = own_inputs(request.user, spec, pk)
     run = run_of(spec, found) or _run_with_key(found)
-    refusal = " ".join(_messages(found).get(WHOLE, []))
+    refusal = " ".join(_messages(found).get(NON_FIELD_ERRORS, []))
     if run is None and request.method == "POST" and found.owner.user_id == request.user.pk:
         run, refusal = _try_again(found)
     if run is not None:
@@ -99,5 +98,6 @@ def _judged(spec: ModelSpec, inputs: CoreInputs) -> ParametersForm:
         if name in form.fields:
             form.add_error(name, messages)
         else:
-            form.add_error(None, messages if name == WHOLE else [f"{name}: {m}" for m in messages])
+            whole = name == NON_FIELD_ERRORS
+            form.add_error(None, messages if whole else [f"{name}: {m}" for m in messages])
     return form

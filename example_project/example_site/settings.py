@@ -163,7 +163,7 @@ COMP_BILLING: dict[str, Any] = {
     "API_BASE": os.environ.get("STRIPE_API_BASE") or "https://api.stripe.com",
     "LIVEMODE": flag("STRIPE_LIVEMODE"),
     "CURRENCY": "usd",
-    "STATEMENT_URL": SITE_URL,
+    "SITE_URL": SITE_URL,
 }
 if os.environ.get("COMP_CLOCK"):
     COMP_BILLING["CLOCK"] = os.environ["COMP_CLOCK"]

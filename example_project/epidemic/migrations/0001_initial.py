@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('comp_core', '0002_initial'),
+        ('comp_core', '0002_run_relations'),
         ('comp_users', '0001_initial'),
     ]
 
