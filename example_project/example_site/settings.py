@@ -94,6 +94,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "example_site.context.payments",
             ]
         },
     }
@@ -154,6 +155,7 @@ else:
 DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "models@localhost")
 
 STRIPE_SECRET_KEY = os.environ.get("STRIPE_SECRET_KEY", "")
+COMP_USERS = {"BASE_TEMPLATE": "example_site/base.html"}
 COMP_CORE: dict[str, Any] = {}
 if STRIPE_SECRET_KEY:
     COMP_CORE["METER"] = "comp_billing.metering.StripeMeter"
