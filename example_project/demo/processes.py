@@ -129,14 +129,23 @@ def _answers(url: str) -> bool:
 
 
 @contextlib.contextmanager
-def terminated_as_interrupt() -> Iterator[None]:
-    """Within, SIGTERM ends the demonstration as Ctrl+C does: with its children stopped."""
+def ended_by_signals() -> Iterator[None]:
+    """Within, the first SIGINT or SIGTERM raises KeyboardInterrupt and later ones are ignored.
+
+    Impatient fingers, and tools that pass a signal on that the terminal has sent already, would
+    otherwise interrupt the ending of the children and leave them behind.
+    """
 
     def interrupt(number: int, frame: object) -> None:
+        for each in previous:
+            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    previous = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each in previous:
+        signal.signal(each, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for each, handler in previous.items():
+            signal.signal(each, handler)

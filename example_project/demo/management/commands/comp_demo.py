@@ -15,7 +15,7 @@ from rich.console import Console
 from comp_core.metering import get_meter
 from demo.exceptions import DemoError, FiguresDisagree
 from demo.figures import line_figures, run_figures
-from demo.processes import HOST, Processes, free_port, require_free, terminated_as_interrupt
+from demo.processes import HOST, Processes, ended_by_signals, free_port, require_free
 from demo.report import Report, as_json
 from demo.site import start_site
 from demo.story import ADMIN, USER, Story
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         # The wrapper ends every write with a newline, which would break the bar.
         console = Console(file=cast("IO[str]", self.stdout._out))
         try:
-            with terminated_as_interrupt():
+            with ended_by_signals():
                 self._demonstrate(console, options)
         except DemoError as error:
             raise CommandError(str(error)) from error
