@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -43,7 +44,7 @@ class RunAdmin(ReadOnlyAdmin):
     ]
     list_filter = ["status", "project", "queue"]
     list_select_related = ["project", "owner__user"]
-    search_fields = ["id", "title", "owner__user__username"]
+    search_fields = ["id", "title", f"owner__user__{get_user_model().USERNAME_FIELD}"]
     date_hierarchy = "created"
     actions = ["cancel_runs"]
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import AppConfig
-from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core import checks
 from django.db.models.signals import post_migrate, post_save
+
+
+def _has_tables(apps: Any, *models: Any) -> bool:
+    there = {(model._meta.app_label, model._meta.model_name) for model in apps.get_models()}
+    return all((model._meta.app_label, model._meta.model_name) in there for model in models)
 
 
 class CompUsersConfig(AppConfig):
@@ -19,22 +24,27 @@ class CompUsersConfig(AppConfig):
         from django.utils.translation import gettext_lazy as _
 
         from comp_users.checks import check_settings
+        from comp_users.models import Profile
         from comp_users.navigation import Link, register, staff
         from comp_users.profiles import ensure_all_profiles, ensure_profile
 
-        def on_user_saved(instance: Any, created: bool, raw: bool, **kwargs: Any) -> None:
+        user_model = get_user_model()
+
+        def on_saved(instance: Any, created: bool, raw: bool, **kwargs: Any) -> None:
             # Fixtures (raw) carry their own profiles; the ones that don't are mended by migrate.
-            if created and not raw:
+            if created and not raw and isinstance(instance, user_model):
                 ensure_profile(instance)
 
-        def on_migrated(using: str, **kwargs: Any) -> None:
-            ensure_all_profiles(using=using)
+        def on_migrated(using: str, apps: Any = None, **kwargs: Any) -> None:
+            # After a migration backwards there may be no table. A flush sends no state.
+            if apps is None or _has_tables(apps, Profile, user_model):
+                ensure_all_profiles(using=using)
 
         register(Link(label=_("Admin"), url_name="admin:index", shown=staff, order=90))
         checks.register(check_settings)
+        # From every sender: a proxy or a child of the user model sends its own name only.
         post_save.connect(
-            on_user_saved,
-            sender=settings.AUTH_USER_MODEL,
+            on_saved,
             weak=False,
             dispatch_uid="comp_users.profile_for_user",
         )

@@ -7,12 +7,23 @@ from typing import Any
 from django import forms
 from django.contrib.auth import get_user_model
 from django.contrib.auth.forms import AuthenticationForm, BaseUserCreationForm
+from django.core.exceptions import FieldDoesNotExist
 from django.utils.translation import gettext_lazy as _
 
 User = get_user_model()
 ADDRESS_TAKEN = _(
     "This e-mail address cannot be used for a new account. If you have an account, log in."
 )
+
+
+def email_field(user_model: Any) -> str | None:
+    """The name of a user model's e-mail field; None when it has no such field."""
+    name: str = user_model.get_email_field_name()
+    try:
+        user_model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+    return name
 
 
 class LogInForm(AuthenticationForm):
@@ -27,20 +38,23 @@ class SignUpForm(BaseUserCreationForm[Any]):
 
     class Meta:
         model = User
-        fields = tuple(dict.fromkeys((User.USERNAME_FIELD, User.get_email_field_name())))
+        fields = tuple(
+            dict.fromkeys(name for name in (User.USERNAME_FIELD, email_field(User)) if name)
+        )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
-        self.email_name = User.get_email_field_name()
-        self.fields[self.email_name].required = True
-        self.fields[self.email_name].widget.attrs["autocomplete"] = "email"
+        self.email_name = email_field(User)
         self.fields[User.USERNAME_FIELD].widget.attrs["autocomplete"] = "username"
+        if self.email_name:
+            self.fields[self.email_name].required = True
+            self.fields[self.email_name].widget.attrs["autocomplete"] = "email"
         # A host's own model may ask for no password of ours (an identity provider's account).
         self.fields.pop("usable_password", None)
 
     def clean(self) -> dict[str, Any]:
         super().clean()
-        email = self.cleaned_data.get(self.email_name)
+        email = self.cleaned_data.get(self.email_name) if self.email_name else None
         # Two accounts whose addresses differ in case are one person to a mail server.
         if email and User._default_manager.filter(**{f"{self.email_name}__iexact": email}).exists():
             self.refuse_address()

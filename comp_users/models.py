@@ -78,7 +78,8 @@ class Profile(TimeStampedModel):
             return False
         if project.is_public:
             return self.public_access
-        return self.user.is_staff or project.owner_id == self.pk
+        # A host's own user model may know no staff.
+        return getattr(self.user, "is_staff", False) or project.owner_id == self.pk
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):

@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='EpidemicRun',
             fields=[
-                ('run_ptr', models.OneToOneField(auto_created=True, on_delete=django.db.models.deletion.CASCADE, parent_link=True, primary_key=True, serialize=False, to='comp_core.run')),
+                ('run_ptr', models.OneToOneField(auto_created=True, on_delete=django.db.models.deletion.CASCADE, parent_link=True, primary_key=True, related_name='%(app_label)s_%(class)s', serialize=False, to='comp_core.run')),
                 ('inputs', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='run', to='epidemic.epidemicinputs')),
             ],
             options={

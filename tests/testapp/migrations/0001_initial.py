@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='BrokenRun',
             fields=[
-                ('run_ptr', models.OneToOneField(auto_created=True, on_delete=django.db.models.deletion.CASCADE, parent_link=True, primary_key=True, serialize=False, to='comp_core.run')),
+                ('run_ptr', models.OneToOneField(auto_created=True, on_delete=django.db.models.deletion.CASCADE, parent_link=True, primary_key=True, related_name='%(app_label)s_%(class)s', serialize=False, to='comp_core.run')),
                 ('inputs', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='run', to='testapp.brokeninputs')),
             ],
             options={
@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='DoublingRun',
             fields=[
-                ('run_ptr', models.OneToOneField(auto_created=True, on_delete=django.db.models.deletion.CASCADE, parent_link=True, primary_key=True, serialize=False, to='comp_core.run')),
+                ('run_ptr', models.OneToOneField(auto_created=True, on_delete=django.db.models.deletion.CASCADE, parent_link=True, primary_key=True, related_name='%(app_label)s_%(class)s', serialize=False, to='comp_core.run')),
                 ('inputs', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='run', to='testapp.doublinginputs')),
             ],
             options={
@@ -108,7 +108,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='ParcelRun',
             fields=[
-                ('run_ptr', models.OneToOneField(auto_created=True, on_delete=django.db.models.deletion.CASCADE, parent_link=True, primary_key=True, serialize=False, to='comp_core.run')),
+                ('run_ptr', models.OneToOneField(auto_created=True, on_delete=django.db.models.deletion.CASCADE, parent_link=True, primary_key=True, related_name='%(app_label)s_%(class)s', serialize=False, to='comp_core.run')),
                 ('inputs', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='run', to='testapp.parcelinputs')),
             ],
             options={
@@ -139,7 +139,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='UnrulyRun',
             fields=[
-                ('run_ptr', models.OneToOneField(auto_created=True, on_delete=django.db.models.deletion.CASCADE, parent_link=True, primary_key=True, serialize=False, to='comp_core.run')),
+                ('run_ptr', models.OneToOneField(auto_created=True, on_delete=django.db.models.deletion.CASCADE, parent_link=True, primary_key=True, related_name='%(app_label)s_%(class)s', serialize=False, to='comp_core.run')),
                 ('inputs', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='run', to='testapp.unrulyinputs')),
             ],
             options={
