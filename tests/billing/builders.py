@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,13 +11,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from comp_billing import catalog, intents, stripe_api
 from comp_billing.metering import StripeMeter
 from comp_billing.models import Customer, Intent, UsageRecord
 from comp_billing.testing import StandIn, StandInClient
+from comp_core.exceptions import RunRefused
 from comp_core.models import Run
 from comp_users.models import Profile, Project
 
@@ -140,3 +142,40 @@ def site(stripe_standin: StandIn, settings: Any, transactional_db: None) -> Iter
     with stripe_api.use_http_client(StandInClient(stripe_standin)):
         yield Site(stripe_standin, settings)
     _standins.remove(stripe_standin)
+
+
+def capped(profile: Profile, cap: str) -> Profile:
+    """The profile with a spending cap."""
+    profile.spending_cap = Decimal(cap)
+    profile.save()
+    return profile
+
+
+def refusal(run: Run) -> str:
+    """What the meter says instead of permitting a run."""
+    with pytest.raises(RunRefused) as raised, transaction.atomic():
+        StripeMeter().authorize(run)
+    return str(raised.value)
+
+
+def at_once(action: Callable[[], Any], *, times: int) -> None:
+    """Call something from so many threads at the same moment, each on a connection of its own."""
+    barrier = threading.Barrier(times)
+
+    def call() -> None:
+        barrier.wait()
+        try:
+            action()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=call) for _ in range(times)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+several_writers = pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="an in-memory SQLite database has one writer only"
+)

@@ -9,9 +9,18 @@ import pytest
 from comp_billing.testing import Server, StandIn
 from comp_billing.testing.plugin import signed_event, stripe_standin
 from tests.billing.builders import site
+from tests.billing.deliveries import handle
 from tests.billing.standin_rig import Account, in_process, over_http
 
-__all__ = ["account", "http_account", "shop_account", "signed_event", "site", "stripe_standin"]
+__all__ = [
+    "account",
+    "handle",
+    "http_account",
+    "shop_account",
+    "signed_event",
+    "site",
+    "stripe_standin",
+]
 
 
 @pytest.fixture(params=["in process", "http"])

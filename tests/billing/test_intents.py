@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from comp_billing import backoff, intents, stripe_api
@@ -15,7 +14,7 @@ from comp_billing.exceptions import StripeMisconfigured, StripeRateLimited, Stri
 from comp_billing.intents import Kind
 from comp_billing.models import Customer, Intent, IntentState
 from comp_billing.stripe_api import Answer
-from tests.billing.builders import Site
+from tests.billing.builders import Site, at_once, several_writers
 
 
 def create(intent: Intent) -> Answer:
@@ -256,25 +255,13 @@ def test_fresh_subject_is_another_only_after_success(site: Site) -> None:
     assert (waiting, done.startswith("one:")) == ("one", True)
 
 
-@pytest.mark.skipif(
-    connection.vendor == "sqlite", reason="an in-memory SQLite database has one writer only"
-)
+@several_writers
 def test_workers_at_once_make_one_call_each(site: Site) -> None:
     """Five workers at the same moment carry each intent out once."""
     for number in range(10):
         intents.intend("test.create", f"n{number}", {})
-    barrier = threading.Barrier(5)
 
-    def work() -> None:
-        barrier.wait()
-        intents.carry_out_due()
-        connection.close()
-
-    threads = [threading.Thread(target=work) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(intents.carry_out_due, times=5)
 
     assert (len(site.objects("customer")), site.standin.calls.total()) == (10, 10)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from comp_billing import catalog, stripe_api, subscriptions
 from comp_billing.metering import StripeMeter
@@ -19,26 +17,17 @@ from comp_billing.models import (
     UsageRecord,
     UsageState,
 )
-from comp_core.exceptions import RunRefused
-from comp_core.models import Run
-from comp_users.models import Profile
-from tests.billing.builders import Site, authorized_run, customer_of, ended, queued_run, used
+from tests.billing.builders import (
+    Site,
+    authorized_run,
+    customer_of,
+    ended,
+    queued_run,
+    refusal,
+    used,
+)
 
 BEING_SET_UP = "Your billing account is being set up. Please try again in a minute."
-
-
-def refusal(run: Run) -> str:
-    """What the meter says instead of permitting a run."""
-    with pytest.raises(RunRefused) as raised, transaction.atomic():
-        StripeMeter().authorize(run)
-    return str(raised.value)
-
-
-def capped(profile: Profile, cap: str) -> Profile:
-    """The profile with a spending cap."""
-    profile.spending_cap = Decimal(cap)
-    profile.save()
-    return profile
 
 
 def test_permitted_run_holds_its_worst_case(site: Site) -> None:
@@ -228,73 +217,6 @@ def test_site_without_a_key_is_free(site: Site) -> None:
     assert (run.run_cost, UsageRecord.objects.count()) == (Decimal("0.025"), 0)
 
 
-def test_run_that_reaches_the_cap_exactly_is_permitted(site: Site) -> None:
-    """The cap may be used up to the last millionth."""
-    project, payer = site.shop(), capped(site.subscriber(), "0.10")
-
-    authorized_run(project, payer, timeout_seconds=10)
-
-    assert Reservation.objects.count() == 1
-
-
-def test_run_over_the_cap_is_refused_with_amounts_and_ways_out(site: Site) -> None:
-    """The refusal names what the run could cost, the cap, what is spent and what is held."""
-    project, payer = site.shop(), capped(site.subscriber(), "0.20")
-    ended(authorized_run(project, payer), seconds="5")
-    authorized_run(project, payer, timeout_seconds=6)
-    SubscriptionItem.objects.update(current_period_end=datetime(2030, 2, 1, tzinfo=UTC))
-
-    said = refusal(queued_run(project, payer, timeout_seconds=10))
-
-    assert said == (
-        "This run could cost up to $0.10 and might pass your spending cap of $0.20: $0.05 are spent"
-        " and $0.06 are held for runs under way. Raise the cap, or wait until running models have"
-        " finished or the next period starts on Feb. 1, 2030."
-    )
-
-
-def test_what_was_given_back_can_be_spent(site: Site) -> None:
-    """A failed run frees what it held."""
-    project, payer = site.shop(), capped(site.subscriber(), "0.10")
-    ended(authorized_run(project, payer), status="failed")
-
-    authorized_run(project, payer)
-
-    assert Reservation.objects.filter(settled_amount=None).count() == 1
-
-
-def test_new_period_starts_from_nothing(site: Site) -> None:
-    """What was spent before the subscription's period does not count against its cap."""
-    project, payer = site.shop(), capped(site.subscriber(), "0.10")
-    ended(authorized_run(project, payer), seconds="10")
-    run = Run.objects.get()
-    SubscriptionItem.objects.update(current_period_start=run.finished_at)
-    Run.objects.update(finished_at=datetime(2020, 1, 1, tzinfo=UTC))
-
-    authorized_run(project, payer)
-
-    assert Reservation.objects.filter(settled_amount=None).count() == 1
-
-
-def test_sponsors_figures_are_not_told_to_others(site: Site) -> None:
-    """A user whose run a sponsor would pay hears of the limit, not of the sums."""
-    project, owner = site.shop(), site.user("ada").profile
-    sponsor = capped(site.subscriber("sponsor"), "0.01")
-
-    said = refusal(queued_run(project, sponsor, owner=owner))
-
-    assert said == "The sponsor of this project has reached the spending cap for this month."
-
-
-def test_refused_run_holds_nothing(site: Site) -> None:
-    """A refusal leaves no reservation."""
-    project, payer = site.shop(), capped(site.subscriber(), "0.01")
-
-    refusal(queued_run(project, payer))
-
-    assert Reservation.objects.count() == 0
-
-
 def test_receipt_tells_where_the_usage_stands(site: Site) -> None:
     """A receipt has seconds, rate, cost, and the usage record's quantity, state and id."""
     project, payer = site.shop(), site.subscriber()
@@ -350,30 +272,3 @@ def test_currency_is_billings(site: Site) -> None:
     site.configure(CURRENCY="jpy")
 
     assert (StripeMeter().currency, stripe_api.is_configured()) == ("jpy", True)
-
-
-@pytest.mark.skipif(
-    connection.vendor == "sqlite", reason="an in-memory SQLite database has one writer only"
-)
-def test_cap_holds_against_submits_at_the_same_moment(site: Site) -> None:
-    """Of ten submits at once, only as many are permitted as the cap allows."""
-    project, payer = site.shop(), capped(site.subscriber(), "0.30")
-    barrier = threading.Barrier(10)
-
-    def submit() -> None:
-        barrier.wait()
-        try:
-            with transaction.atomic():
-                StripeMeter().authorize(queued_run(project, payer, timeout_seconds=10))
-        except RunRefused:
-            pass
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=submit) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert Reservation.objects.count() == 3

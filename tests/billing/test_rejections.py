@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from comp_billing import rejections, usage
 from comp_billing.models import Event, UsageState
 from tests.billing.builders import Site, used
@@ -29,3 +31,25 @@ def test_report_without_samples_marks_nothing() -> None:
     reports = [{}, {"data": None}, {"data": {"reason": {"error_types": [None, {"code": "x"}]}}}]
 
     assert [list(rejections.rejected(report)) for report in reports] == [[], [], []]
+
+
+def test_rejected_afterwards_is_marked(site: Site) -> None:
+    """Usage that Stripe took and then did not count is rejected, with Stripe's code."""
+    record = used(site.shop(), site.subscriber())
+    usage.report_due()
+
+    found = usage.reject(str(record.pk), code="no_customer", message="No such customer.")
+
+    record.refresh_from_db()
+    assert (found, record.state, record.error_code, record.error_message) == (
+        True,
+        UsageState.REJECTED,
+        "no_customer",
+        "No such customer.",
+    )
+
+
+@pytest.mark.parametrize("identifier", ["", "not-a-uuid", "00000000-0000-4000-8000-000000000000"])
+def test_rejection_of_somebody_elses_usage_is_passed_over(site: Site, identifier: str) -> None:
+    """Identifiers that are not ours change nothing."""
+    assert usage.reject(identifier, code="x", message="y") is False

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
-from django.db import connection
 
 from comp_billing import catalog, intents, stripe_api, subscriptions
 from comp_billing.models import Intent, Plan, SubscriptionItem
 from comp_core.maintenance import run_all_once
-from tests.billing.builders import Site, customer_of, later
+from tests.billing.builders import Site, at_once, customer_of, later, several_writers
 
 
 def subscribed(site: Site) -> list[tuple[str, list[str]]]:
@@ -263,25 +260,13 @@ def test_switching_stripe_on_later_needs_no_more_than_the_worker(site: Site) -> 
     assert subscribed(site) == [("active", product_ids(project))] * 2
 
 
-@pytest.mark.skipif(
-    connection.vendor == "sqlite", reason="an in-memory SQLite database has one writer only"
-)
+@several_writers
 def test_two_workers_plan_for_one_customer_at_once(site: Site) -> None:
     """Two planners at the same moment make one intent for each pair."""
     site.shop("One")
     profile = site.subscriber()
     site.shop("Two")
-    barrier = threading.Barrier(2)
 
-    def work() -> None:
-        barrier.wait()
-        subscriptions.plan(customer_of(profile).pk)
-        connection.close()
-
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(lambda: subscriptions.plan(customer_of(profile).pk), times=2)
 
     assert Intent.objects.filter(kind="subscription_item.create").count() == 1

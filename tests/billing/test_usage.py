@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from comp_billing import stripe_api, usage
 from comp_billing.models import SubscriptionItem, UsageRecord, UsageState
-from tests.billing.builders import Site, ended, later, queued_run, standin_now, used
-
-EVENTS = "/v1/billing/meter_events"
-CLOCK = {"CLOCK": "tests.billing.builders.standin_now"}
-
-
-def ledger(site: Site) -> list[dict[str, Any]]:
-    """The meter events that Stripe took, in the order of their arrival."""
-    return [dict(row) for row in site.standin.store.rows("SELECT * FROM usage ORDER BY seq")]
-
-
-def report_again() -> None:
-    """A later round: everything that waits is due."""
-    UsageRecord.objects.filter(next_attempt_at__isnull=False).update(next_attempt_at=timezone.now())
-    usage.report_due()
+from tests.billing.builders import (
+    Site,
+    at_once,
+    ended,
+    later,
+    queued_run,
+    several_writers,
+    used,
+)
+from tests.billing.reports import EVENTS, later_start, ledger, report_again
 
 
 def test_usage_reaches_stripe_as_recorded(site: Site) -> None:
     """The meter event has the record's identifier, customer, quantity and time of use."""
     record = used(site.shop(), site.subscriber(), seconds="2.5")
     SubscriptionItem.objects.update(current_period_start=record.used_at - timedelta(days=1))
-    later_start(site)
+    later_start()
 
     usage.report_due()
 
@@ -51,13 +43,6 @@ def test_usage_reaches_stripe_as_recorded(site: Site) -> None:
         1,
     )
     assert record.accepted_at is not None
-
-
-def later_start(site: Site) -> None:
-    """Let the items have been there for a day."""
-    for item in SubscriptionItem.objects.all():
-        item.data["created"] -= 86_400
-        item.save()
 
 
 def test_reporting_again_sends_nothing(site: Site) -> None:
@@ -108,22 +93,6 @@ def test_first_sending_is_committed_before_the_call(site: Site) -> None:
         True,
         True,
     )
-
-
-def test_stamp_is_kept_by_every_later_try(site: Site) -> None:
-    """The time of use that was sent once is the one that is always sent."""
-    site.configure(**CLOCK)
-    record = used(site.shop(), site.subscriber())
-    site.standin.faults.add("refuse", path=EVENTS)
-    usage.report_due()
-    record.refresh_from_db()
-    stamped = record.timestamp
-    site.standin.advance(seconds=3600)
-
-    report_again()
-
-    record.refresh_from_db()
-    assert (record.timestamp, record.state) == (stamped, UsageState.ACCEPTED)
 
 
 def test_refused_connection_is_in_doubt_but_rate_limit_is_not(site: Site) -> None:
@@ -216,44 +185,6 @@ def test_one_refused_record_does_not_hold_up_the_others(site: Site) -> None:
     assert [event["identifier"] for event in ledger(site)] == [str(good.pk)]
 
 
-def test_too_old_usage_is_put_aside(site: Site) -> None:
-    """Usage that Stripe would not take any more is visibly expired."""
-    record = used(site.shop(), site.subscriber())
-    UsageRecord.objects.update(used_at=timezone.now() - timedelta(days=36))
-
-    usage.report_due()
-
-    record.refresh_from_db()
-    assert (record.state, ledger(site)) == (UsageState.EXPIRED, [])
-
-
-def test_usage_of_an_earlier_period_is_stamped_with_the_time_of_sending(site: Site) -> None:
-    """A period that may be invoiced already takes no more usage; the real time stays here."""
-    site.configure(**CLOCK)
-    record = used(site.shop(), site.subscriber())
-    site.standin.advance(months=1, seconds=7200)
-
-    usage.report_due()
-
-    record.refresh_from_db()
-    (event,) = ledger(site)
-    assert (event["timestamp"], record.timestamp) == (site.standin.now(), standin_now())
-    assert record.used_at < record.timestamp - timedelta(days=27)
-
-
-def test_usage_from_before_the_item_is_stamped_with_the_time_of_sending(site: Site) -> None:
-    """Stripe counts an item's usage from the item's creation on; clocks differ a little."""
-    site.configure(**CLOCK)
-    record = used(site.shop(), site.subscriber())
-    site.standin.advance(seconds=60)
-    SubscriptionItem.objects.update(data={"created": int(timezone.now().timestamp()) + 30})
-
-    usage.report_due()
-
-    record.refresh_from_db()
-    assert record.timestamp == standin_now()
-
-
 def test_records_of_a_pair_go_in_order(site: Site) -> None:
     """Within a customer and a meter the first used is the first sent."""
     project, payer = site.shop(), site.subscriber()
@@ -324,48 +255,14 @@ def test_quantities_reach_stripe_to_the_last_unit(site: Site) -> None:
     assert (total, len(runs)) == (sum(record.quantity for record in records), 7)
 
 
-def test_rejected_afterwards_is_marked(site: Site) -> None:
-    """Usage that Stripe took and then did not count is rejected, with Stripe's code."""
-    record = used(site.shop(), site.subscriber())
-    usage.report_due()
-
-    found = usage.reject(str(record.pk), code="no_customer", message="No such customer.")
-
-    record.refresh_from_db()
-    assert (found, record.state, record.error_code, record.error_message) == (
-        True,
-        UsageState.REJECTED,
-        "no_customer",
-        "No such customer.",
-    )
-
-
-@pytest.mark.parametrize("identifier", ["", "not-a-uuid", "00000000-0000-4000-8000-000000000000"])
-def test_rejection_of_somebody_elses_usage_is_passed_over(site: Site, identifier: str) -> None:
-    """Identifiers that are not ours change nothing."""
-    assert usage.reject(identifier, code="x", message="y") is False
-
-
-@pytest.mark.skipif(
-    connection.vendor == "sqlite", reason="an in-memory SQLite database has one writer only"
-)
+@several_writers
 def test_workers_at_once_send_each_record_once(site: Site) -> None:
     """Five reporters at the same moment: every record is sent once, none twice."""
     project, ada, bob = site.shop(), site.subscriber("ada"), site.subscriber("bob")
     records = [used(project, payer) for _ in range(10) for payer in (ada, bob)]
     before = site.standin.calls.total()
-    barrier = threading.Barrier(5)
 
-    def report() -> None:
-        barrier.wait()
-        usage.report_due()
-        connection.close()
-
-    threads = [threading.Thread(target=report) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(usage.report_due, times=5)
     usage.report_due()
 
     sent = sorted(event["identifier"] for event in ledger(site))
