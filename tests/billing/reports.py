@@ -11,8 +11,6 @@ from comp_billing.models import SubscriptionItem, UsageRecord
 from tests.billing.builders import Site
 
 EVENTS = "/v1/billing/meter_events"
-
-
 CLOCK = {"CLOCK": "tests.billing.builders.standin_now"}
 
 

@@ -5,18 +5,28 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.core.files.storage import default_storage
 from django.db import connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from comp_core import lifecycle, runner
+from comp_core.lifecycle import Outcome
 from comp_core.models import CoreInputs, Run
+from comp_core.outputs.store import open_output
 from comp_core.projects import project_for
 from comp_core.registry import get_spec
-from comp_core.status import InputsStatus
+from comp_core.status import InputsStatus, RunStatus
 from comp_users.models import Profile
+
+SUCCESS = Outcome(status=RunStatus.SUCCEEDED, seconds=Decimal("2.5"))
+FAILURE = Outcome(status=RunStatus.FAILED, error_message="It broke.")
 
 
 def make_profile(username: str = "", **values: Any) -> Profile:
@@ -69,3 +79,25 @@ def run_unruly(behaviour: str, amount: float = 0) -> Run:
     run = make_claimed("unruly", behaviour=behaviour, amount=amount)
     runner.execute(run)
     return Run.objects.get(pk=run.pk)
+
+
+def expire(run: Run) -> None:
+    """Let a lease run out."""
+    Run.objects.filter(pk=run.pk).update(lease_expires_at=Now() - timedelta(seconds=1))
+
+
+def status(run: Run) -> str:
+    """How a run stands in the database."""
+    return Run.objects.get(pk=run.pk).status
+
+
+def content(run: Run, output_id: str = "1") -> bytes:
+    """The bytes of an output."""
+    with open_output(run, output_id)[1] as file:
+        return file.read()
+
+
+def stored_files(run: Run) -> list[str]:
+    """What storage holds of a run."""
+    root = Path(default_storage.path(f"runs/{run.pk}"))
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
