@@ -1,4 +1,4 @@
-"""Stops an upload that is too large while it arrives, before it fills memory or disk."""
+"""Stops an upload that is too large while it arrives, and refuses one that broke off."""
 
 from __future__ import annotations
 
@@ -6,6 +6,25 @@ from typing import Any
 
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 from django.http import HttpRequest
+from django.http.multipartparser import MultiPartParser, MultiPartParserError
+
+
+class WatchedBody:
+    """A request's body that remembers how it ended."""
+
+    def __init__(self, body: Any, *, end: bytes) -> None:
+        self._body, self._end, self._tail = body, end, b""
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = self._body.read(size)
+        # The closing mark may be followed by a line break, or by an epilogue that nobody reads.
+        self._tail = (self._tail + data)[-max(4096, len(self._end)) :]
+        return data
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the closing mark has arrived; without it some of the form is missing."""
+        return self._end in self._tail
 
 
 class CappedUploads(FileUploadHandler):
@@ -20,6 +39,29 @@ class CappedUploads(FileUploadHandler):
         self.names, self.max_bytes = names, max_bytes
         self.too_large: set[str] = set()
         self._received = 0
+        self._body: WatchedBody | None = None
+
+    def handle_raw_input(
+        self,
+        input_data: Any,
+        META: dict[str, str],  # noqa: N803  # Django's name
+        content_length: int,
+        boundary: bytes,
+        encoding: str | None = None,
+    ) -> tuple[Any, Any] | None:
+        """Let Django parse the body while it is watched.
+
+        Django takes what has come for all there is. A connection that breaks during an upload would
+        so start a run on half a table, or on none. Raises MultiPartParserError, which is a 400.
+        """
+        if self._body is not None:  # the call from within
+            return None
+        self._body = WatchedBody(input_data, end=b"--" + boundary + b"--")
+        handlers = self.request.upload_handlers  # type: ignore[union-attr]  # given to __init__
+        parsed = MultiPartParser(META, self._body, handlers, encoding).parse()
+        if not self._body.is_whole:
+            raise MultiPartParserError("The form arrived incomplete; nothing was saved.")
+        return parsed
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)

@@ -8,6 +8,7 @@ import pytest
 from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from comp_core.inputs import apply_check
 from comp_core.models import Run
@@ -218,6 +219,16 @@ def test_an_upload_at_the_cap_is_taken_under_its_name(settings: Any) -> None:
         1000,
         {"document": "my data.csv"},
     )
+
+
+@pytest.mark.usefixtures("parcel")
+@pytest.mark.parametrize("lost_bytes", [1, 20, 60, 120])
+def test_an_upload_that_broke_off_is_no_wish(lost_bytes: int) -> None:
+    """Half a table, or none in its place, would be run and charged for."""
+    form = {"tree": "{}", "document": SimpleUploadedFile("a.csv", b"a,b\n1,2\n3,4\n")}
+    body = encode_multipart(BOUNDARY, form).rstrip()[: -2 - lost_bytes]
+    answer = visitor(make_profile()).generic("POST", PARCEL, body, content_type=MULTIPART_CONTENT)
+    assert (answer.status_code, ParcelInputs.objects.count()) == (400, 0)
 
 
 @pytest.mark.usefixtures("parcel")
