@@ -12,7 +12,7 @@ from comp_users.conf import conf
 
 def frame() -> dict[str, Any]:
     """The context that every page needs besides its own."""
-    return {"base_template": conf.BASE_TEMPLATE}
+    return {"base_template": conf.BASE_TEMPLATE, "sign_up_open": conf.SIGN_UP_OPEN}
 
 
 def render_page(

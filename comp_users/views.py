@@ -31,8 +31,7 @@ class LogInView(views.LoginView):
     redirect_authenticated_user = True
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        extra = {**frame(), "sign_up_open": conf.SIGN_UP_OPEN}
-        return {**super().get_context_data(**kwargs), **extra}
+        return {**super().get_context_data(**kwargs), **frame()}
 
 
 class LogOutView(views.LogoutView):

@@ -172,6 +172,32 @@ def test_runs_that_did_not_succeed_are_not_charged(status: RunStatus) -> None:
     assert text.index("The &lt;b&gt;table&lt;/b&gt; is empty.") < text.index("not charged")
 
 
+@pytest.mark.parametrize(
+    ("status", "colour", "way_out"),
+    [
+        (RunStatus.FAILED, "notice bad", "You can change the inputs and run it again."),
+        (RunStatus.TIMED_OUT, "notice bad", "You can change the inputs and run it again."),
+        (RunStatus.LOST, "notice bad", "You can run it again."),
+        (RunStatus.CANCELLED, "notice", "You can run it again."),
+    ],
+)
+def test_the_end_is_told_once_with_a_way_out(status: RunStatus, colour: str, way_out: str) -> None:
+    """What happened, the money, what to do; a run that the user stopped is not shown as a fault."""
+    text = shown(ended_run(status=status, error_message="It ended so."))
+    end = text[text.index(f'<div class="{colour}">') : text.index("Inputs</h2>")]
+    words = ("It ended so.", "This run was not charged.", way_out)
+    assert [end.count(word) for word in words] == [1, 1, 1]
+    assert "The run was" not in end
+
+
+def test_sizes_are_those_of_the_downloads(tmp_path: Path) -> None:
+    """A table is stored larger than it is saved; only a file's size is known beforehand."""
+    outputs = [Table("Few", ["a"], [[1]]), File("few.txt", "12345")]
+    text = shown(finished_run(tmp_path / "made", outputs))
+    downloads = text[text.index("Downloads</h2>") : text.index("Receipt</h2>")]
+    assert (downloads.count("bytes"), "5\xa0bytes" in downloads) == (1, True)
+
+
 def test_technical_words_are_for_owner_and_staff() -> None:
     """Others who see a public run see neither traceback nor what the model printed."""
     run = ended_run(

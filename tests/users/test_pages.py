@@ -81,6 +81,19 @@ def test_incomplete_sign_ups_are_refused(values: dict[str, str]) -> None:
     assert ('class="error-summary"' in text, User.objects.count()) == (True, 0)
 
 
+def test_visitors_find_the_sign_up_in_the_header() -> None:
+    """Beside the log-in; who has logged in is offered neither."""
+    client = Client()
+    before = client.get("/models/").content.decode()
+    sign_up(client)
+    after = client.get("/models/").content.decode()
+    found = [
+        [f'href="/accounts/{name}/"' in text for name in ("login", "signup")]
+        for text in (before, after)
+    ]
+    assert found == [[True, True], [False, False]]
+
+
 def test_a_site_may_close_its_sign_up(settings: Any) -> None:
     """Then there is no such page, and the log-in does not mention it."""
     settings.COMP_USERS = {"SIGN_UP_OPEN": False}
