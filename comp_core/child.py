@@ -160,9 +160,12 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
     if job["task"] == "check":
         found = module.validate(inputs) if hasattr(module, "validate") else {}
         return {"version": version, "errors": field_messages(found)}
+    run = getattr(module, "run", None)
+    if not callable(run):
+        raise TypeError(f"{job['functions']} has no function run(inputs).")
     writing: Any = importlib.import_module("comp_core.outputs.writing")
     started = time.monotonic()
-    outputs = writing.collect(module.run(inputs))
+    outputs = writing.collect(run(inputs))
     seconds = time.monotonic() - started
     entries = writing.write_outputs(
         outputs,
@@ -179,10 +182,16 @@ def field_messages(found: Any) -> dict[str, list[str]]:
         kind = type(found).__name__
         raise TypeError(f"validate() must return a dict of field to messages, not a {kind}.")
     return {
-        str(field): [str(words)[:2000] for words in ([said] if isinstance(said, str) else said)]
+        str(field)[:200]: [str(words)[:2000] for words in _as_list(said)]
         for field, said in (found or {}).items()
         if said
     }
+
+
+def _as_list(said: Any) -> list[Any]:
+    if isinstance(said, str) or not hasattr(said, "__iter__"):
+        return [said]
+    return list(said)[:100]
 
 
 def failure(error: BaseException) -> dict[str, Any]:
@@ -202,7 +211,10 @@ def failure(error: BaseException) -> dict[str, Any]:
 def _words(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"The model ended its process with sys.exit({error.code!r}) instead of returning."
-    words = str(error)
+    try:
+        words = str(error)
+    except Exception:
+        return type(error).__name__  # an error whose own text fails
     if isinstance(error, MemoryError) and not words:
         return "The model ran out of memory."
     return words or type(error).__name__
@@ -234,8 +246,8 @@ def flush_prints() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError):
-            continue  # the model has closed it
+        except (OSError, ValueError, AttributeError, TypeError):
+            continue  # the model has closed it, or put something else in its place
 
 
 def main() -> None:

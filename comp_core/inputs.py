@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from comp_core.exceptions import InputsFrozen, RunRefused
+from comp_core.execution import clean
 from comp_core.lifecycle import submit
 from comp_core.models import CoreInputs, Run
 from comp_core.registry import spec_of
@@ -33,7 +34,7 @@ def save_inputs(inputs: I, *, run_request: dict[str, Any] | None = None) -> I:
     the fields refuse and InputsFrozen for inputs that have a run.
     """
     inputs.clean_fields(exclude=["owner"])
-    _refuse_non_finite(inputs)
+    _refuse_unstorable(inputs)
     _remember_file_names(inputs)
     inputs.status = InputsStatus.PENDING
     inputs.errors_warnings = {}
@@ -61,15 +62,28 @@ def copy_inputs(inputs: I, *, owner: Any) -> I:
     return type(inputs)(owner=owner, **given, **kept)
 
 
-def _refuse_non_finite(inputs: CoreInputs) -> None:
-    # Range validators let NaN through, because every comparison with it is false.
-    wrong = {
-        field.name: [_("Enter a finite number.")]
+def _refuse_unstorable(inputs: CoreInputs) -> None:
+    """Range validators let NaN through, because every comparison with it is false; and JSON text
+    may hold numbers and characters that no database stores."""
+    found = {
+        field.name: _unstorable(field.value_from_object(inputs))
         for field in inputs.parameter_fields()
-        if isinstance(value := field.value_from_object(inputs), float) and not math.isfinite(value)
     }
-    if wrong:
-        raise ValidationError(wrong)
+    if any(found.values()):
+        raise ValidationError({name: [words] for name, words in found.items() if words})
+
+
+def _unstorable(value: Any) -> str:
+    """What is wrong with a value, or with one inside it; empty: nothing."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return _("Enter a finite number.")
+    if isinstance(value, str) and clean(value) != value:
+        return _("Remove the characters that are no text, such as zero bytes.")
+    if isinstance(value, dict):
+        return next(filter(None, map(_unstorable, [*value, *value.values()])), "")
+    if isinstance(value, (list, tuple)):
+        return next(filter(None, map(_unstorable, value)), "")
+    return ""
 
 
 def _remember_file_names(inputs: CoreInputs) -> None:

@@ -27,6 +27,7 @@ MEMORY_SECONDS = 0.5
 # How long a process that has answered may take to go by itself.
 EXIT_SECONDS = 0.5
 READ_BYTES = 65_536
+READS_PER_TICK = 64
 # An answer holds messages and a manifest, never data.
 MAX_ANSWER_BYTES = 8 * 2**20
 
@@ -147,7 +148,11 @@ class _Supervision:
             time.sleep(timeout)
             return
         for key, _ in self.selector.select(timeout):
-            while data := _read_some(key.fd):
+            # Not until it is empty: who writes faster than we read would never be stopped.
+            for _ in range(READS_PER_TICK):
+                data = _read_some(key.fd)
+                if not data:
+                    break
                 key.data(data)
             if data == b"":
                 self.selector.unregister(key.fileobj)

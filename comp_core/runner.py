@@ -13,7 +13,6 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 
 from comp_core.conf import conf
 from comp_core.db import patient
-from comp_core.exceptions import UnknownModel
 from comp_core.execution import bad_outcome, clean, failed, start_model
 from comp_core.jobs import Scratch, scratch_directory
 from comp_core.lifecycle import Outcome, finish, heartbeat, release
@@ -27,6 +26,8 @@ from comp_core.status import RunStatus
 logger = logging.getLogger("comp_core")
 
 FINISH_PATIENCE_SECONDS = 60
+# As long as the columns that keep it.
+VERSION_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,11 @@ def execute(run: Run) -> bool:
                 "run", spec, inputs, scratch, deadline_seconds=run.timeout_seconds, watch=watch
             )
             return _conclude(run, ending, scratch, watch)
-    except (OSError, UnknownModel) as error:
+    except (OperationalError, InterfaceError):
+        raise  # no end can be written down now: the run is taken up again when its lease ends
+    except Exception as error:
+        # Whatever a storage, a field or a meter raises: a run without an end would be started
+        # again, and then be called lost, for a fault that has a name.
         logger.exception("Run %s could not be carried out.", run.pk)
         return watch.finish(failed(error, "The worker could not carry this run out"))
 
@@ -66,7 +71,9 @@ def check(inputs: CoreInputs) -> CheckResult | None:
             ending = start_model(
                 "check", spec, inputs, scratch, deadline_seconds=limit, watch=_stop_watch
             )
-    except OSError as error:
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
         logger.exception("Inputs %s could not be checked.", inputs.pk)
         return CheckResult(
             {NON_FIELD_ERRORS: [f"The worker could not check these inputs: {error}"]}
@@ -75,7 +82,7 @@ def check(inputs: CoreInputs) -> CheckResult | None:
         return None
     answer = ending.answer or {}
     if answer.get("type") == "done":
-        return CheckResult(clean(answer["errors"]), clean(answer["version"]))
+        return CheckResult(clean(answer["errors"]), clean(answer["version"])[:VERSION_LENGTH])
     outcome = bad_outcome(ending)
     logger.warning("Check of inputs %s failed: %s", inputs.pk, outcome.error_message)
     words = f"The model could not check these inputs: {outcome.error_message}"
@@ -155,10 +162,19 @@ def _succeed(run: Run, ending: Ending, scratch: Scratch, watch: _RunWatch) -> bo
         stdout_tail=clean(ending.tail),
         peak_memory_bytes=ending.peak_memory_bytes or None,
     )
-    kept = False
     try:
-        kept = watch.finish(outcome)
-    finally:
-        if not kept:
-            delete_outputs(manifest)
+        kept = watch.finish(outcome) or _ended_by(run)
+    except (OperationalError, InterfaceError):
+        raise  # the database may have taken it all the same: the files stay
+    except BaseException:
+        delete_outputs(manifest)
+        raise
+    if not kept:
+        delete_outputs(manifest)
     return kept
+
+
+def _ended_by(run: Run) -> bool:
+    """Whether this attempt has succeeded after all: its commit may have lost its answer only."""
+    same = Run.objects.filter(pk=run.pk, attempt=run.attempt, status=RunStatus.SUCCEEDED)
+    return patient(FINISH_PATIENCE_SECONDS)(same.exists)()

@@ -108,10 +108,13 @@ def uses_database_backend() -> bool:
 
 
 def prune_tickets() -> int:
-    """Delete our tickets of more than a day ago that nobody will execute; answers how many."""
+    """Delete our old tickets that nobody will execute any more; answers how many."""
     old = DBTaskResult.objects.filter(
         task_path__in=[EXECUTE_NEXT, CHECK_INPUTS],
-        enqueued_at__lt=from_now(-KEEP_TICKETS_SECONDS),
+        # However long its run may wait and take: a ticket is not pruned while it is carried out.
+        enqueued_at__lt=from_now(
+            -KEEP_TICKETS_SECONDS - conf.QUEUE_DEADLINE_SECONDS - conf.DEADLINE_SECONDS
+        ),
     ).exclude(pk__in=DBTaskResult.objects.ready().values("pk"))
     deleted, _ = old.delete()
     return deleted

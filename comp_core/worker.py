@@ -8,7 +8,13 @@ import threading
 import time
 from types import FrameType
 
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    close_old_connections,
+)
 from django.db.models.functions import Now
 from django_tasks_db.management.commands.db_worker import Worker as TasksDbWorker
 
@@ -58,8 +64,11 @@ class TicketWorker(TasksDbWorker):
         while self.running:
             try:
                 return super().run()
-            except (OperationalError, InterfaceError) as error:
-                logger.warning("The worker lost its database: %s", error)
+            except ProgrammingError:
+                raise  # a table or column is missing: waiting does not mend that
+            except (DatabaseError, InterfaceError) as error:
+                # A thread that ended here would leave a worker that looks alive and is not.
+                logger.warning("The worker's database refused: %s", error)
                 close_old_connections()
                 time.sleep(RETRY_SECONDS)
         return None

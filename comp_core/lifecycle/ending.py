@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -19,6 +21,8 @@ from comp_core.models import Run
 from comp_core.signals import run_finished
 from comp_core.status import TERMINAL, RunStatus
 from comp_core.tickets import send_ticket
+
+logger = logging.getLogger("comp_core")
 
 MICROSECOND = Decimal("0.000001")
 # Between reading a run's status and writing to it others may move it; nobody does so often.
@@ -84,10 +88,7 @@ def abort_overdue() -> int:
     """End runs that waited longer than their deadline for starting; answers how many."""
     overdue = Q(status=RunStatus.QUEUED, start_deadline_at__lte=Now())
     words = {"error_message": "No worker was free before the deadline for starting this run."}
-    ended = 0
-    for run_id in _ids(overdue):
-        ended += _end(run_id, overdue, RunStatus.ABORTED, words)
-    return ended
+    return _each(overdue, lambda run_id: _end(run_id, overdue, RunStatus.ABORTED, words))
 
 
 def reap() -> int:
@@ -97,7 +98,24 @@ def reap() -> int:
     may reap at the same time.
     """
     expired = Q(status=RunStatus.RUNNING, lease_expires_at__lt=Now())
-    return sum(_reap(run_id, expired) for run_id in _ids(expired))
+    return _each(expired, lambda run_id: _reap(run_id, expired))
+
+
+def _each(due: Q, move: Callable[[uuid.UUID], bool]) -> int:
+    """Move every run that is due; one that cannot be moved does not keep the others waiting.
+
+    Answers how many moved; the first error is raised when all have had their turn.
+    """
+    moved, failure = 0, None
+    for run_id in _ids(due):
+        try:
+            moved += move(run_id)
+        except Exception as error:
+            logger.exception("Run %s could not be ended.", run_id)
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    return moved
 
 
 def _reap(run_id: uuid.UUID, expired: Q) -> bool:

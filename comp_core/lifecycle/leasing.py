@@ -35,7 +35,13 @@ def claim(queue: str, *, worker_id: str) -> Run | None:
     with transaction.atomic():
         run: Run | None = (
             Run.objects.select_for_update(skip_locked=True, of=("self",))
-            .filter(queue=queue, status=RunStatus.QUEUED, start_deadline_at__gt=Now())
+            .filter(
+                queue=queue,
+                status=RunStatus.QUEUED,
+                start_deadline_at__gt=Now(),
+                # One that may not start must not stand before the others.
+                attempt__lt=F("max_attempts"),
+            )
             .select_related("project")
             .order_by("-priority", "start_tag", "queued_at")
             .first()

@@ -21,6 +21,8 @@ from comp_core.status import InputsStatus, RunStatus
 from comp_core.tickets import send_ticket
 from comp_users.models import Project
 
+KEY_TAKEN = "This idempotency key belongs to a run of another model: use a new key for each wish."
+
 
 def submit(
     inputs: CoreInputs,
@@ -48,6 +50,8 @@ def submit(
     except IntegrityError:
         # Somebody else submitted the same at the same moment and was first.
         existing = _existing(spec, inputs, wish["idempotency_key"])
+        if existing is None and _key_is_taken(inputs, wish["idempotency_key"]):
+            raise RunRefused(KEY_TAKEN) from None
         if existing is None:
             raise
         return existing
@@ -72,7 +76,9 @@ def _submit(spec: ModelSpec, inputs: CoreInputs, wish: dict[str, Any]) -> Run:
     )
     existing = locked.run_with_key or locked.run_of_inputs
     if existing is not None:
-        run: Run = spec.run_model._base_manager.get(pk=existing)
+        run: Run | None = spec.run_model._base_manager.filter(pk=existing).first()
+        if run is None:
+            raise RunRefused(KEY_TAKEN)
         return run
     if locked.status != InputsStatus.VALID:
         raise InputsNotValid
@@ -87,6 +93,10 @@ def _existing(spec: ModelSpec, inputs: CoreInputs, key: str | None) -> Run | Non
     same = Q(inputs=inputs.pk) | Q(owner=inputs.owner_id, idempotency_key=key or "")
     run: Run | None = spec.run_model._base_manager.filter(same).first()
     return run
+
+
+def _key_is_taken(inputs: CoreInputs, key: str | None) -> bool:
+    return Run.objects.filter(owner=inputs.owner_id, idempotency_key=key or "").exists()
 
 
 def _new_run(spec: ModelSpec, inputs: Any, wish: dict[str, Any]) -> Run:

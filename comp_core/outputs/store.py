@@ -9,12 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
 from django.core.files.storage import Storage, storages
 from django.utils.text import get_valid_filename
 
 from comp_core.conf import conf
 from comp_core.models import Run
+
+NAME_BYTES = 150
 
 logger = logging.getLogger("comp_core")
 
@@ -69,8 +72,13 @@ def _save(run: Run, number: int, entry: dict[str, Any], directory: Path) -> dict
 
 def _storable_name(name: str) -> str:
     """A file name that every storage takes; endings survive, path separators do not."""
-    cleaned = name.replace("\x00", "").strip(". ")[-100:]
-    return get_valid_filename(cleaned) if cleaned else "output"
+    try:
+        valid = get_valid_filename(name.strip(". "))
+    except SuspiciousFileOperation:  # nothing of it is left
+        return "output"
+    # File systems count bytes, and some encodings take four for a letter.
+    kept = valid.encode()[-NAME_BYTES:].decode(errors="ignore").lstrip(".")
+    return kept or "output"
 
 
 def delete_outputs(manifest: list[dict[str, Any]]) -> None:

@@ -22,6 +22,8 @@ CHART_TYPE = "application/vnd.vegalite+json"
 TITLE_LENGTH = 200
 ALT_LENGTH = 2000
 MEBIBYTE = 2**20
+# The manifest is a column of the run's row and a list on its page.
+MAX_OUTPUTS = 500
 # pandas' ways of saying "no value".
 NO_VALUE_TYPES = ("NAType", "NaTType")
 # By name, so that no model pays for importing what it does not use.
@@ -169,6 +171,8 @@ def collect(result: Any) -> list[Any]:
         return [result]
     if isinstance(result, (str, bytes, dict)) or not hasattr(result, "__iter__"):
         kind = type(result).__name__
+        if hasattr(result, "close"):
+            result.close()  # a coroutine that was never awaited would complain in the prints
         raise Rejected(f"run() must return a list of Table, Chart or File, not a {kind}.")
     return list(result)
 
@@ -180,6 +184,11 @@ def write_outputs(
 
     Raises Rejected, naming the place, for a value, type or size that cannot be stored.
     """
+    if len(outputs) > MAX_OUTPUTS:
+        raise Rejected(
+            f"run() returned {len(outputs)} outputs; a run may have {MAX_OUTPUTS}. "
+            "Put more into one file, such as a ZIP archive."
+        )
     entries: list[dict[str, Any]] = []
     room = max_sum_bytes
     for number, output in enumerate(outputs):

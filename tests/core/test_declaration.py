@@ -48,7 +48,7 @@ GOOD = {"slug": "good", "title": "Good", "functions": "tests.testapp.functions"}
 
 def test_a_good_declaration() -> None:
     """The test project's own models have nothing wrong."""
-    assert [ids(check_declaration(spec.run_model)) for spec in registered().values()] == [[]] * 4
+    assert [ids(check_declaration(spec.run_model)) for spec in registered().values()] == [[]] * 5
 
 
 @isolate_apps("tests.testapp")

@@ -67,6 +67,19 @@ class ParcelRun(CoreRun):
         slug, title, functions = "parcel", "Parcel", "tests.testapp.parcel"
 
 
+class IdleInputs(CoreInputs):
+    """Nothing to set."""
+
+
+class IdleRun(CoreRun):
+    """A model whose module has no ``run``."""
+
+    inputs = models.OneToOneField(IdleInputs, models.PROTECT, related_name="run")
+
+    class Comp:
+        slug, title, functions = "idle", "Idle", "tests.testapp.idle"
+
+
 class BrokenInputs(CoreInputs):
     """Nothing to set."""
 

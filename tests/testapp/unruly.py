@@ -176,3 +176,37 @@ def writes_into_working_directory(amount):
     with open("report.txt", "w") as file:
         file.write("left behind")
     return [File("where.txt", os.getcwd())]
+
+
+def chatters(amount):
+    subprocess.run(["/bin/cat", "/dev/zero"], check=False)
+
+
+def names_files_badly(amount):
+    names = ["***", "数" * 100 + ".csv", "..", "a" * 300 + ".txt"]
+    return [File(name, "x") for name in names]
+
+
+def closes_stdout(amount):
+    sys.stdout = None
+    return [File("fine.txt", "fine")]
+
+
+def raises_unprintable(amount):
+    class Unprintable(Exception):
+        def __str__(self):
+            raise RuntimeError("no words")
+
+    raise Unprintable
+
+
+async def is_async(amount):
+    return []
+
+
+def returns_none(amount):
+    return None
+
+
+def makes_too_many(amount):
+    return [File(f"{number}.txt", "") for number in range(int(amount))]
