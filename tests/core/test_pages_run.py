@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ pytestmark = pytest.mark.django_db
 
 
 def shown(run: Run, client: Client | None = None) -> str:
-    return (client or visitor(run.owner)).get(page_of(run)).content.decode()
+    """The run's page, without the white space between its elements."""
+    text = (client or visitor(run.owner)).get(page_of(run)).content.decode()
+    return re.sub(r">\s+<", "><", text)
 
 
 def test_a_queued_run_waits_for_free() -> None:
