@@ -168,9 +168,13 @@ def plan_project(project: Project) -> list[Intent]:
 
 def _intend(step: Step) -> Intent:
     intent = intents.intend(step.kind, step.subject, step.params)
-    if intent.params != step.params:
-        # A change that nobody has sent yet: the newer one takes its place.
-        Intent.objects.filter(pk=intent.pk, first_sent_at=None).update(params=step.params)
+    if intent.params == step.params:
+        return intent
+    if intent.state == IntentState.FAILED:
+        # What was refused has been corrected.
+        return intents.renew(intent, step.params)
+    # A change that nobody has sent yet: the newer one takes its place.
+    Intent.objects.filter(pk=intent.pk, first_sent_at=None).update(params=step.params)
     return intent
 
 

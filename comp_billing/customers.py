@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
 
 from comp_billing import intents, stripe_api, subscriptions
 from comp_billing.conf import conf
@@ -26,6 +28,10 @@ def subject_of(user_id: Any) -> str:
 
 def intend_customer(profile: Profile) -> Intent:
     """Ask for the customer of a profile's user, once; joins the caller's transaction."""
+    return intents.intend("customer.create", subject_of(profile.user_id), _params_of(profile))
+
+
+def _params_of(profile: Profile) -> dict[str, Any]:
     user = profile.user
     params: dict[str, Any] = {
         "metadata": {"comp_user": str(user.pk), "comp_install": conf.METER_PREFIX}
@@ -36,7 +42,27 @@ def intend_customer(profile: Profile) -> Intent:
     # Stripe takes 512 and 256 characters.
     params |= {"email": email[:512]} if email else {}
     params |= {"name": name[:256]} if name else {}
-    return intents.intend("customer.create", subject_of(user.pk), params)
+    return params
+
+
+def reopen(customers: QuerySet[Customer]) -> int:
+    """Ask for a new customer for the users of those that were deleted at Stripe; answers for how
+    many. Users who have another one, or whose account is switched off, are passed over."""
+    gone = customers.filter(deleted=True).values("pk")
+    made = 0
+    for intent in Intent.objects.filter(kind="customer.create", result_id__in=gone):
+        profile = _lacking().filter(user=intent.params["metadata"]["comp_user"]).first()
+        if profile is not None:
+            intents.renew(intent, _params_of(profile))
+            made += 1
+    return made
+
+
+def _lacking() -> QuerySet[Profile]:
+    profiles = Profile.objects.filter(
+        is_active=True, user__is_active=True, user__customer__isnull=True
+    )
+    return profiles.select_related("user")
 
 
 def on_profile_created(profile: Profile, **kwargs: Any) -> None:
@@ -52,11 +78,8 @@ def ensure_customers(*, limit: int = BATCH) -> int:
     """
     if not stripe_api.is_configured():
         return 0
-    lacking = Profile.objects.filter(
-        is_active=True, user__is_active=True, user__customer__isnull=True
-    )
     made = 0
-    for batch in _batches(lacking):
+    for batch in _batches(_lacking()):
         subjects = {subject_of(profile.user_id): profile for profile in batch}
         known = Intent.objects.filter(subject__in=list(subjects)).values_list("subject", flat=True)
         for subject in subjects.keys() - set(known):
@@ -67,9 +90,9 @@ def ensure_customers(*, limit: int = BATCH) -> int:
     return made
 
 
-def _batches(profiles: Any) -> Any:
+def _batches(profiles: QuerySet[Profile]) -> Iterator[list[Profile]]:
     last = 0
-    while batch := list(profiles.filter(pk__gt=last).select_related("user").order_by("pk")[:BATCH]):
+    while batch := list(profiles.filter(pk__gt=last).order_by("pk")[:BATCH]):
         yield batch
         last = batch[-1].pk
 
@@ -112,4 +135,6 @@ def _link(intent: Intent, data: dict[str, Any]) -> None:
     subscriptions.plan(data["id"])
 
 
-intents.KINDS["customer.create"] = Kind(send=_create, find=_find, settle=_link)
+intents.KINDS["customer.create"] = Kind(
+    send=_create, find=_find, settle=_link, personal=("email", "name")
+)

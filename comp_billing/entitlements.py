@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from comp_billing.catalog import fits
+from comp_billing.customers import subject_of
 from comp_billing.models import (
+    LIVE_STATUSES,
     USABLE_STATUSES,
     Customer,
     Intent,
+    Invoice,
     Meter,
     Plan,
     Subscription,
@@ -37,7 +40,8 @@ class Entitlement:
     def is_live(self) -> bool:
         """Whether usage still reaches an invoice, counted in the units of the policy in force."""
         gone = self.item.deleted or self.subscription.deleted or self.customer.deleted
-        return not gone and self.meter.status == "active" and fits(self.plan, get_pricing())
+        is_billed = not gone and self.subscription.status in LIVE_STATUSES
+        return is_billed and self.meter.status == "active" and fits(self.plan, get_pricing())
 
     @property
     def is_usable(self) -> bool:
@@ -67,21 +71,35 @@ def entitlements_of(payer: Profile, project: Project) -> list[Entitlement]:
 def usable_entitlement(payer: Profile, project: Project) -> Entitlement:
     """The one to bill a new run by. Raises RunRefused with the reason for the user."""
     live = entitlements_of(payer, project)
-    for one in live:
-        if one.is_usable:
-            return one
-    raise RunRefused(_why_not(payer, {one.subscription.status for one in live}))
+    usable = next((one for one in live if one.is_usable), None)
+    if usable is None:
+        raise RunRefused(_why_not(payer, {one.subscription.status for one in live}))
+    if _has_left_unpaid(usable.customer):
+        raise RunRefused(_unpaid())
+    return usable
+
+
+def _has_left_unpaid(customer: Customer) -> bool:
+    """Whether an invoice of a subscription that has ended is open. After the last failed payment
+    Stripe may be set to cancel; the subscription that follows must not be a way round the debt."""
+    return Invoice.objects.filter(
+        customer=customer, status="open", subscription__status="canceled"
+    ).exists()
+
+
+def _unpaid() -> str:
+    return _(
+        "An earlier invoice has not been paid, so no new run can be billed."
+        " Pay it under Invoices, then submit again."
+    )
 
 
 def _why_not(payer: Profile, statuses: set[str]) -> str:
     if statuses & {"past_due", "unpaid"}:
-        return _(
-            "An earlier invoice has not been paid, so no new run can be billed."
-            " Pay it under Invoices, then submit again."
-        )
+        return _unpaid()
     if statuses:
         return _("The subscription that pays for runs is not active. Ask this site's operators.")
-    made = Intent.objects.filter(subject=f"customer.create:user:{payer.user_id}").first()
+    made = Intent.objects.filter(subject=subject_of(payer.user_id)).first()
     if made and made.result_id and not Customer.objects.filter(user=payer.user_id).exists():
         return _("The billing account was closed. Ask this site's operators to open it again.")
     return _("Your billing account is being set up. Please try again in a minute.")

@@ -12,7 +12,8 @@ from django.utils import timezone
 from comp_billing import handlers
 from comp_billing.conf import conf
 from comp_billing.models import Event, EventState
-from comp_billing.webhooks import apply, describe, object_of, retry_at
+from comp_billing.tracing import describe, log_error
+from comp_billing.webhooks import apply, object_of, retry_at
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ def _apply_once(event: Event) -> None:
 
 
 def _fail(event: Event, exc: Exception) -> None:
-    logger.error("Event %s (%s) failed: %s", event.pk, event.type, describe(exc), exc_info=exc)
+    log_error(logger, "Event %s (%s) failed", event.pk, event.type, exc=exc)
     is_dead = event.attempts >= conf.EVENT_MAX_ATTEMPTS
     Event.objects.filter(pk=event.pk).update(
         state=EventState.DEAD if is_dead else EventState.FAILED,

@@ -15,7 +15,8 @@ from django.core.exceptions import ValidationError
 
 from comp_billing import shapes
 from comp_billing.conf import conf
-from comp_billing.models import Customer, Event, Product, StripeObject
+from comp_billing.customers import subject_of
+from comp_billing.models import Customer, Event, Intent, Product, StripeObject
 from comp_users.models import Project
 
 #: ``handler(event, obj, previous)``: the event; the row of its object as it is now (None for
@@ -63,7 +64,8 @@ def link_customer(event: Event, obj: StripeObject | None, previous: dict[str, An
     """Give a customer that this site asked for to the user it was made for.
 
     Usually the worker has done so when Stripe answered; this is for an answer that was lost. Our
-    mark is in the metadata; a customer of another installation on the same account is not ours.
+    intent's mark is in the metadata; a customer of another installation on the same account, or
+    of a database that was here before, is not ours.
     """
     if not isinstance(obj, Customer) or obj.deleted or obj.user_id is not None:
         return
@@ -71,7 +73,9 @@ def link_customer(event: Event, obj: StripeObject | None, previous: dict[str, An
     if metadata.get("comp_install") != conf.METER_PREFIX:
         return
     user = _user(metadata.get("comp_user"))
-    if user is not None and not Customer.objects.filter(user=user).exists():
+    if user is None or not _is_asked_for(metadata):
+        return
+    if not Customer.objects.filter(user=user).exists():
         Customer.all_objects.filter(pk=obj.pk, user=None, deleted=False).update(user=user)
 
 
@@ -87,6 +91,12 @@ def link_product(event: Event, obj: StripeObject | None, previous: dict[str, Any
     project = Project.objects.filter(pk=key, product=None).first()
     if project is not None:
         Product.all_objects.filter(pk=obj.pk, project=None, deleted=False).update(project=project)
+
+
+def _is_asked_for(metadata: dict[str, Any]) -> bool:
+    """Whether one of our intents is what made the customer, and for this user."""
+    asked = Intent.objects.filter(subject=subject_of(metadata.get("comp_user"))).first()
+    return asked is not None and metadata.get("comp_intent") == str(asked.idempotency_base)
 
 
 def _user(key: Any) -> Any:

@@ -7,7 +7,7 @@ object of any API version is read as far as it goes and never raises.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 # Longest id that Stripe promises.
@@ -60,7 +60,7 @@ def decimal(value: Any) -> Decimal | None:
         if not number.is_finite() or abs(number) >= DECIMAL_LIMIT:
             return None
         return number.quantize(DECIMAL_STEP)
-    except InvalidOperation:
+    except ArithmeticError:
         return None
 
 

@@ -7,6 +7,7 @@ Answers are plain JSON with the moment at which Stripe gave them; errors are tho
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import re
 import time
@@ -39,7 +40,12 @@ CONNECT_SECONDS = 5
 BLOCKED_SECONDS = 60
 PAGE_SIZE = 100
 SECRETS = re.compile(r"\b(?:sk|rk|whsec|ek|pk)_[A-Za-z0-9_*]+")
+ADDRESSES = re.compile(r"[^\s'\"<>(),;:]+@[^\s'\"<>(),;:]+")
 
+# The SDK logs what it sends and receives (addresses, signing secrets) at DEBUG, and the texts of
+# refusals at INFO. A site that wants this gives the logger a level of its own.
+if not logging.getLogger("stripe").level:
+    logging.getLogger("stripe").setLevel(logging.WARNING)
 # The SDK reports the timing of earlier calls, and a machine id, unless told otherwise.
 stripe.enable_telemetry = False
 
@@ -155,7 +161,7 @@ def call(
     except stripe.StripeError as exc:
         if isinstance(exc, stripe.AuthenticationError):
             link.block()
-        raise _translated(exc) from exc
+        raise _translated(exc, path, params or {}) from exc
     return _answer(response)
 
 
@@ -163,15 +169,19 @@ def find(
     path: str, params: dict[str, Any], matches: Callable[[dict[str, Any]], bool]
 ) -> Answer | None:
     """The first object of a list, page after page, that matches; as of its page."""
+    return next((answer for answer in every(path, params) if matches(answer.data)), None)
+
+
+def every(path: str, params: dict[str, Any]) -> Iterator[Answer]:
+    """The objects of a list, page after page, each as of its page."""
     asked: dict[str, Any] = {**params, "limit": PAGE_SIZE}
     while True:
         page = call("get", path, asked)
         entries = page.data["data"]
         for entry in entries:
-            if matches(entry):
-                return part_of(page, entry)
+            yield part_of(page, entry)
         if not page.data.get("has_more") or not entries:
-            return None
+            return
         asked["starting_after"] = entries[-1]["id"]
 
 
@@ -221,12 +231,12 @@ def _unix_seconds(date: str) -> int:
         return int(time.time())
 
 
-def _translated(exc: stripe.StripeError) -> StripeError:
+def _translated(exc: stripe.StripeError, path: str, params: dict[str, Any]) -> StripeError:
     headers = {name.lower(): value for name, value in dict(exc.headers or {}).items()}
     status = exc.http_status or 0
-    message = SECRETS.sub("[key]", exc.user_message or type(exc).__name__)[:500]
+    message = _without_personal_data(exc.user_message or type(exc).__name__, params)[:500]
     if isinstance(exc, stripe.AuthenticationError | stripe.PermissionError):
-        return StripeMisconfigured(f"Stripe does not accept the key for this ({status}).")
+        return StripeMisconfigured(_about_the_key(exc, status, path, message))
     if isinstance(exc, stripe.RateLimitError):
         return StripeRateLimited(message, retry_after=_seconds(headers.get("retry-after")))
     # 409: another request with the same key, or on the same object, is under way.
@@ -237,6 +247,22 @@ def _translated(exc: stripe.StripeError) -> StripeError:
     if status < 400:
         return StripeUnavailable(message)
     return StripeRefused(message, code=exc.code or "", param=str(getattr(exc, "param", "") or ""))
+
+
+def _about_the_key(exc: stripe.StripeError, status: int, path: str, message: str) -> str:
+    if isinstance(exc, stripe.PermissionError):
+        # Stripe names the permission that a restricted key lacks.
+        return f"Stripe does not allow this key to use {path} ({status}): {message}"
+    return f'Stripe does not accept the key ({status}): correct COMP_BILLING["SECRET_KEY"].'
+
+
+def _without_personal_data(message: str, params: dict[str, Any]) -> str:
+    """Stripe repeats what it refuses: keys, and addresses (which may look like none)."""
+    message = SECRETS.sub("[key]", message)
+    sent = params.get("email")
+    if isinstance(sent, str) and sent:
+        message = message.replace(sent, "[address]")
+    return ADDRESSES.sub("[address]", message)
 
 
 def _seconds(value: str | None) -> float | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.fields.json import KT
 from django.db.models.functions import Concat
 from django.utils import timezone
 
@@ -41,6 +42,17 @@ def live_items() -> QuerySet[SubscriptionItem]:
         subscription__status__in=LIVE_STATUSES, subscription__deleted=False
     )
     return items
+
+
+def standing_additions() -> QuerySet[Intent]:
+    """Items asked for that are on their way, or were refused by a subscription that is still live.
+
+    What has been added and is gone, or was to join a subscription that has ended, is missing.
+    """
+    live = Subscription.objects.filter(status__in=LIVE_STATUSES).values("pk")
+    refused = Q(state=IntentState.FAILED, joins__in=live)
+    additions = Intent.objects.filter(kind=ADD).annotate(joins=KT("params__subscription"))
+    return additions.filter(Q(state=IntentState.PENDING) | refused)
 
 
 def plan(customer_id: str) -> list[Intent]:
@@ -76,8 +88,8 @@ def _missing(customer: Customer, creations: Iterable[Intent]) -> list[Plan]:
     live = live_items().filter(subscription__customer=customer)
     taken: set[str | None] = set(live.values_list("plan__meter_id", flat=True))
     subjects = {_pair(customer.pk, plan.meter_id): plan.meter_id for plan in plans}
-    asked = Intent.objects.filter(subject__in=list(subjects)).values_list("subject", flat=True)
-    taken |= {subjects[subject] for subject in asked}
+    asked = standing_additions().filter(subject__in=list(subjects))
+    taken |= {subjects[subject] for subject in asked.values_list("subject", flat=True)}
     for intent in creations:
         # A plan that was refused alone; one that was refused in company is tried alone.
         if intent.state == IntentState.FAILED and len(intent.params["items"]) == 1:
@@ -121,7 +133,9 @@ def _item(plan: Plan) -> dict[str, Any]:
 
 def _intend_item(customer: Customer, subscription: Subscription, plan: Plan) -> Intent:
     params = {**_item(plan), "subscription": subscription.pk, "proration_behavior": "none"}
-    return intents.intend(ADD, _pair(customer.pk, plan.meter_id), params)
+    intent = intents.intend(ADD, _pair(customer.pk, plan.meter_id), params)
+    # Asked for before: that item is gone by now, or the subscription that it was to join.
+    return intent if intent.state == IntentState.PENDING else intents.renew(intent, params)
 
 
 def _intend_subscription(customer: Customer, plans: list[Plan], creations: list[Intent]) -> Intent:
@@ -178,8 +192,11 @@ def _lacking(offered: Plan, limit: int) -> list[str]:
     )
     subject = Concat(Value(f"{ADD}:"), OuterRef("stripe_id"), Value(f":{offered.meter_id}"))
     first = Concat(Value(f"{CREATE}:"), OuterRef("stripe_id"), Value(":1"))
-    asked = Intent.objects.filter(Q(subject=subject) | Q(subject=first, state=IntentState.PENDING))
-    customers = Customer.objects.filter(~Exists(live), ~Exists(asked), user__isnull=False)
+    added = standing_additions().filter(subject=subject)
+    made = Intent.objects.filter(subject=first, state=IntentState.PENDING)
+    customers = Customer.objects.filter(
+        ~Exists(live), ~Exists(added), ~Exists(made), user__isnull=False
+    )
     return list(customers.order_by("?").values_list("pk", flat=True)[:limit])
 
 

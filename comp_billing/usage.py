@@ -25,7 +25,7 @@ from comp_billing.exceptions import (
     StripeRateLimited,
     StripeRefused,
 )
-from comp_billing.models import SubscriptionItem, UsageRecord, UsageState
+from comp_billing.models import LIVE_STATUSES, SubscriptionItem, UsageRecord, UsageState
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,8 @@ def _pairs_due() -> list[dict[str, str]]:
 
 def _queue_of(pair: dict[str, str]) -> list[UsageRecord]:
     records = UsageRecord.objects.filter(state__in=UNSETTLED, **pair)
-    return list(records.select_related("subscription_item").order_by("created", "pk")[:BATCH])
+    joined = records.select_related("subscription_item__subscription")
+    return list(joined.order_by("created", "pk")[:BATCH])
 
 
 def _report(record: UsageRecord, now: datetime) -> bool:
@@ -144,9 +145,13 @@ def stamp(record: UsageRecord, now: datetime) -> datetime:
     """The time of use as Stripe shall hear it: the real one while its period is surely open.
 
     Usage of a period that may be invoiced already would be lost, and so would usage from before
-    the item was there; such usage is stamped with the time of sending.
+    the item was there, or of an item that has ended (its successor bills the meter); such usage is
+    stamped with the time of sending.
     """
     item: SubscriptionItem = record.subscription_item
+    subscription = item.subscription
+    if item.deleted or subscription is None or subscription.status not in LIVE_STATUSES:
+        return now
     start, end = item.current_period_start, item.current_period_end
     created = shapes.moment(item.data.get("created"))
     is_open = bool(start and end and start <= record.used_at <= now < end)

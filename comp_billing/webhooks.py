@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-import traceback
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import (
@@ -29,6 +27,7 @@ from comp_billing.mirror.clean import clean
 from comp_billing.mirror.sql import insert_new
 from comp_billing.models import Customer, Event, EventState, Invoice, StripeObject
 from comp_billing.signatures import verify
+from comp_billing.tracing import describe, log_error
 
 logger = logging.getLogger(__name__)
 
@@ -208,16 +207,8 @@ def retry_at(attempts: int) -> datetime:
     return timezone.now() + min(LONGEST_PAUSE, FIRST_PAUSE * (1 << min(attempts - 1, 30)))
 
 
-def describe(exc: BaseException) -> str:
-    """Kind and place of an error. Its text may hold personal data: that is for the log."""
-    frames = traceback.extract_tb(exc.__traceback__)
-    ours = [frame for frame in frames if "site-packages" not in frame.filename] or frames
-    place = f" in {ours[-1].name}, {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
-    return f"{type(exc).__name__}{place}"
-
-
 def _keep_failed(event: Event, exc: Exception, *, using: str) -> bool:
-    logger.error("Event %s (%s) failed: %s", event.pk, event.type, describe(exc), exc_info=exc)
+    log_error(logger, "Event %s (%s) failed", event.pk, event.type, exc=exc)
     event.state, event.error, event.attempts = EventState.FAILED, describe(exc), 1
     event.applied_at = event.processed_at = None
     event.next_attempt_at = retry_at(event.attempts)
@@ -227,8 +218,8 @@ def _keep_failed(event: Event, exc: Exception, *, using: str) -> bool:
             if is_new:
                 mirror_object(event, using=using)
             return is_new
-    except Exception:  # the mirror itself is what fails: keep the event at least
-        logger.exception("Event %s (%s) cannot be mirrored", event.pk, event.type)
+    except Exception as unmirrored:  # the mirror itself is what fails: keep the event at least
+        log_error(logger, "Event %s (%s) cannot be mirrored", event.pk, event.type, exc=unmirrored)
         event.customer_id = event.invoice_id = None
         with transaction.atomic(using=using):
             return _insert(event, using=using)
@@ -245,9 +236,10 @@ def _created(value: Any) -> datetime | None:
         return shapes.moment(value)
     try:
         moment = parse_datetime(value)
-    except ValueError:
+        # In UTC here already: a moment at the end of all times has no date elsewhere.
+        return moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
+    except (OverflowError, ValueError):
         return None
-    return moment if moment is not None and moment.tzinfo is not None else None
 
 
 def _is_too_deep(value: Any) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
+from comp_billing import customers
 from comp_billing.admin.base import PresenceFilter, StripeObjectAdmin, amount, related
 from comp_billing.models import (
     Charge,
@@ -67,6 +69,19 @@ class CustomerAdmin(StripeObjectAdmin):
     list_display = ["stripe_id", "email", "user", "default_payment_method"]
     list_select_related = ["user"]
     search_fields = ["stripe_id", "email", f"user__{USERNAME}"]
+    actions = ["reopen"]
+
+    def has_reopen_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("comp_billing.change_customer")
+
+    @admin.action(description=_("Open the billing account again"), permissions=["reopen"])
+    def reopen(self, request: HttpRequest, queryset: models.QuerySet[Customer]) -> None:
+        """For users whose customer was deleted at Stripe. Enqueues only."""
+        count = customers.reopen(queryset)
+        text = ngettext(
+            "The worker will make %d new customer.", "The worker will make %d new customers.", count
+        )
+        self.message_user(request, text % count, messages.SUCCESS)
 
 
 COLUMNS = ("stripe_id", "plan", "current_period_start", "current_period_end", "deleted")

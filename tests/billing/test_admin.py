@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from comp_billing import mirror, webhooks
-from comp_billing.models import Event
+from comp_billing.models import Event, Intent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -133,3 +133,16 @@ def test_staff_without_permission_see_no_customer() -> None:
     """Addresses and ids are for those who need them."""
     page = staff("view_event").get(reverse("admin:comp_billing_customer_changelist"))
     assert page.status_code == 403
+
+
+def test_deleted_customers_account_can_be_opened_again(operator: Client) -> None:
+    """By those who may change customers; the worker does it."""
+    user = get_user_model().objects.create_user("ada", "ada@example.org")
+    made = Intent.objects.filter(subject=f"customer.create:user:{user.pk}")
+    made.update(state="succeeded", result_id="cus_1")
+    mirror.upsert([{**OBJECTS["customer"], "deleted": True}], as_of=1002, rank=3, api_version="x")
+    url = reverse("admin:comp_billing_customer_changelist") + "?presence=deleted"
+
+    operator.post(url, {"action": "reopen", "_selected_action": ["cus_1"]})
+
+    assert [(intent.state, intent.generation) for intent in made] == [("pending", 2)]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from comp_billing import catalog, intents, stripe_api
 from comp_billing.exceptions import StripeUnavailable
@@ -203,13 +204,17 @@ def test_command_tells_what_it_made(site: Site) -> None:
 
 def test_command_on_a_dry_run_calls_nobody(site: Site) -> None:
     """A dry run says what would be done and does none of it."""
-    project = site.public_project()
+    site.public_project("Epidemic")
     Intent.objects.all().delete()
 
-    said = set_up("--dry-run")
+    said = set_up("--dry-run", "--webhook-url", "https://site.example/hook/")
 
-    assert (f"product.create:project:{project.pk}" in said, site.standin.calls.total()) == (True, 0)
-    assert Intent.objects.count() == 0
+    assert said.splitlines() == [
+        "Epidemic: would create the product, create the meter, create the metered price,"
+        " or adopt what Stripe has.",
+        "Would see to it that all events are sent to https://site.example/hook/.",
+    ]
+    assert (site.standin.calls.total(), Intent.objects.count()) == (0, 0)
 
 
 def test_command_without_a_key_names_the_setting(site: Site) -> None:
@@ -248,6 +253,21 @@ def test_refused_step_is_tried_again_by_the_next_run(site: Site) -> None:
     said = set_up()
 
     assert said.endswith("1 public project on offer at Stripe.\n")
+
+
+def test_project_renamed_after_a_refusal_is_tried_under_its_new_name(site: Site) -> None:
+    """What was refused has been corrected: the old parameters are not sent again."""
+    project = site.public_project("Refused")
+    Intent.objects.filter(kind="product.create").update(
+        state=IntentState.FAILED, first_sent_at=timezone.now(), attempts=1
+    )
+    project.name = "Epidemic"
+    project.save()
+
+    set_up()
+
+    assert Intent.objects.filter(kind="product.update").count() == 0
+    assert [product["name"] for product in site.objects("product")] == ["Epidemic"]
 
 
 def test_webhook_endpoints_are_made_once_and_their_secrets_kept(site: Site, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from django.test import override_settings
 
 from comp_billing import events, webhooks
 from comp_billing.handlers import handlers_of, on, unregister
-from comp_billing.models import Customer, Event, Product
+from comp_billing.models import Customer, Event, Intent, Product
 from comp_users.models import Project
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,7 +36,9 @@ def user(name: str = "ada") -> Any:
 
 
 def customer(user_pk: Any, number: int = 1, **metadata: str) -> dict[str, Any]:
-    marks = {**MARK, "comp_user": str(user_pk), **metadata}
+    asked = Intent.objects.get(subject=f"customer.create:user:{user_pk}")
+    ours = {**MARK, "comp_user": str(user_pk), "comp_intent": str(asked.idempotency_base)}
+    marks = {**ours, **metadata}
     return {"id": f"cus_{number}", "object": "customer", "metadata": marks}
 
 
@@ -54,6 +56,7 @@ def test_a_customer_that_we_asked_for_becomes_its_users() -> None:
     "metadata",
     [
         {"comp_install": "other"},
+        {"comp_intent": "00000000-0000-0000-0000-000000000000"},
         {"comp_user": "0"},
         {"comp_user": "not a key"},
         {"comp_user": "9" * 100},
@@ -61,7 +64,8 @@ def test_a_customer_that_we_asked_for_becomes_its_users() -> None:
     ],
 )
 def test_a_customer_of_nobody_here_stays_nobodys(metadata: dict[str, str]) -> None:
-    """Another installation on the same account, a removed user, somebody's own metadata."""
+    """Another installation on the same account, or a former database of this one; a removed user,
+    somebody's own metadata."""
     tell("customer.updated", customer(user().pk, **metadata))
     assert Customer.objects.get().user is None
 

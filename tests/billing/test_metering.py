@@ -154,11 +154,11 @@ def test_unpaid_invoice_refuses_further_runs(site: Site, status: str) -> None:
 
 
 def test_cancelled_subscription_refuses(site: Site) -> None:
-    """Usage of a cancelled subscription would not be billed."""
+    """Usage of a cancelled subscription would not be billed; the next one is on its way."""
     project, payer = site.shop(), site.subscriber()
     Subscription.objects.update(status="canceled")
 
-    assert "is not active" in refusal(queued_run(project, payer))
+    assert "is being set up" in refusal(queued_run(project, payer))
 
 
 def test_customer_deleted_at_stripe_is_refused_with_a_reason(site: Site) -> None:

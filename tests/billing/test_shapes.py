@@ -118,6 +118,8 @@ def test_a_moment_is_unix_seconds(value: Any, moment: datetime | None) -> None:
         ({"amount": 7}, Decimal(7)),
         ({"unit_amount_decimal": "NaN"}, None),
         ({"unit_amount_decimal": "1e40"}, None),
+        ({"unit_amount_decimal": "1e9999999999"}, None),
+        ({"unit_amount_decimal": "1e-9999999999"}, Decimal(0)),
         ({}, None),
     ],
 )

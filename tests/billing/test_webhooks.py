@@ -97,6 +97,7 @@ def test_while_a_secret_is_rotated_both_hold() -> None:
         json.dumps(event(created=True)).encode(),
         json.dumps(event(object="customer")).encode(),
         json.dumps(event(object="v2.core.event", created="yesterday")).encode(),
+        json.dumps(event(object="v2.core.event", created="0001-01-01T00:00:00+14:00")).encode(),
         b'{"id": ' + b"9" * 5000 + b"}",
     ],
     ids=lambda body: repr(body[:40]),

@@ -14,6 +14,14 @@ from comp_billing.exceptions import StripeError
 from comp_billing.models import Intent, IntentState
 from comp_users.models import Project
 
+STEPS = {
+    "product.create": "create the product",
+    "product.update": "bring the product up to date",
+    "meter.create": "create the meter",
+    "meter.update": "rename the meter",
+    "price.create": "create the metered price",
+}
+
 
 class Command(BaseCommand):
     """Makes what is missing, adopts what is there, changes nothing twice. Run it as you like."""
@@ -40,8 +48,10 @@ class Command(BaseCommand):
         if not stripe_api.is_configured():
             raise CommandError('No Stripe key: set COMP_BILLING["SECRET_KEY"] first.')
         if options["dry_run"]:
-            self._tell_steps()
+            self._tell_steps(options["webhook_url"])
             return
+        if options["write_secret"]:
+            make_private(Path(options["write_secret"]))
         try:
             made = catalog.set_up_catalog()
             if options["webhook_url"]:
@@ -50,12 +60,16 @@ class Command(BaseCommand):
             raise CommandError(f"{exc} What was done stays done; run the command again.") from exc
         self._tell_intents(made)
 
-    def _tell_steps(self) -> None:
-        steps = [step for project in Project.objects.public() for step in catalog.steps(project)]
-        for step in steps:
-            self.stdout.write(f"would carry out: {step.subject}")
-        if not steps:
+    def _tell_steps(self, webhook_url: str | None) -> None:
+        planned = {project: planned_for(project) for project in Project.objects.public()}
+        for project, kinds in planned.items():
+            if kinds:
+                words = ", ".join(STEPS[kind] for kind in kinds)
+                self.stdout.write(f"{project.name}: would {words}, or adopt what Stripe has.")
+        if not any(planned.values()):
             self.stdout.write("Nothing to do: Stripe has every public project.")
+        if webhook_url:
+            self.stdout.write(f"Would see to it that all events are sent to {webhook_url}.")
 
     def _tell_intents(self, made: list[Intent]) -> None:
         for intent in made:
@@ -63,7 +77,10 @@ class Command(BaseCommand):
                 self.stdout.write(f"{intent.kind}: {intent.result_id}")
         refused = [intent for intent in made if intent.state != IntentState.SUCCEEDED]
         if refused:
-            reasons = "\n".join(f"  {one.subject}: {one.error_message}" for one in refused)
+            reasons = "\n".join(
+                f"  {one.subject}: {one.error_message or 'a worker is at it; run this again.'}"
+                for one in refused
+            )
             raise CommandError(f"Stripe has not carried out:\n{reasons}")
         count = len(catalog.plans_on_offer())
         self.stdout.write(f"{count} public project{'' if count == 1 else 's'} on offer at Stripe.")
@@ -83,6 +100,32 @@ class Command(BaseCommand):
                     f"{endpoint.stripe_id}: add this to WEBHOOK_SECRETS, it is shown only now:\n"
                     f"{endpoint.secret}"
                 )
+        for stripe_id, address in endpoints.left_behind(url):
+            self.stdout.write(
+                f"{stripe_id}: still sends to {address}. Delete it in Stripe's dashboard if"
+                " nothing answers there any more."
+            )
+
+
+def planned_for(project: Project) -> list[str]:
+    """The kinds of steps that a project lacks; the price follows product and meter."""
+    kinds = [step.kind for step in catalog.steps(project)]
+    if {"product.create", "meter.create"} & set(kinds):
+        kinds.append("price.create")
+    return kinds
+
+
+def make_private(path: Path) -> None:
+    """See to it, before a secret is made that is shown once only, that it can be kept: a file
+    that only its owner may read. Raises CommandError."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+    except OSError as exc:
+        raise CommandError(f"{path} cannot be written to: {exc.strerror}.") from exc
 
 
 def keep_privately(path: Path, secret: str) -> None:

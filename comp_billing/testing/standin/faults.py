@@ -16,6 +16,7 @@ KINDS = {
     "500_saved": "carried out, but answered 500, and that answer is saved and replayed",
     "drop_after": "carried out and saved, then the connection breaks before the answer",
     "401": "the key is not accepted",
+    "403": "the key is restricted, and lacks a permission for this",
     "reject_usage": "a meter event is accepted, then rejected asynchronously with `code`",
 }
 
@@ -61,6 +62,14 @@ class Played:
             raise Dropped
         if self._first("401"):
             raise ApiError("Invalid API Key provided: sk_test_****", status=401)
+        if self._first("403"):
+            raise ApiError(
+                "The provided key 'rk_test_********' does not have the required permissions for"
+                " this endpoint. Having the 'rak_standin_write' permission would allow this"
+                " request to continue.",
+                status=403,
+                code="more_permissions_required",
+            )
         if limited := self._first("429"):
             after = limited.retry_after
             headers = {"Retry-After": str(after)} if after is not None else {}
