@@ -29,6 +29,7 @@ class CompCoreConfig(AppConfig):
 
         checks.register(core_checks.check_settings)
         checks.register(core_checks.check_duplicates)
+        checks.register(core_checks.check_shared_inputs)
         checks.register(core_checks.check_databases)
         post_migrate.connect(
             on_migrated, sender=self, weak=False, dispatch_uid="comp_core.projects_for_models"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.utils.module_loading import import_string
 
 from comp_core.compat import InvalidTaskBackend, task_backends
 from comp_core.conf import conf
-from comp_core.declaration import declared_values
+from comp_core.declaration import declared_values, inputs_model_of
 from comp_core.metering import BaseMeter
 from comp_core.registry import registered, run_models
 
@@ -22,7 +23,37 @@ TASKS_HINT = (
 
 
 def check_settings(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    return [*conf.check(prefix="comp_core"), *_check_meter(), *_check_tasks(), *_check_storage()]
+    wrong = conf.check(prefix="comp_core")
+    # The others read values whose types have to be right.
+    return wrong or [
+        *_check_meter(),
+        *_check_tasks(),
+        *_check_storage(),
+        *_check_clocks(),
+        *_check_currency(),
+    ]
+
+
+def _check_clocks() -> list[checks.CheckMessage]:
+    messages: list[checks.CheckMessage] = []
+    if conf.HEARTBEAT_SECONDS * 2 > conf.LEASE_SECONDS:
+        text = "COMP_CORE['LEASE_SECONDS'] is shorter than two heartbeats."
+        hint = "A run would be taken from a healthy worker: lower HEARTBEAT_SECONDS."
+        messages.append(checks.Error(text, hint=hint, id="comp_core.E008"))
+    if not settings.USE_TZ:
+        text = "USE_TZ is off, so the site's moments and the database's cannot be compared."
+        messages.append(
+            checks.Error(text, hint="Write USE_TZ = True in your settings.", id="comp_core.E009")
+        )
+    return messages
+
+
+def _check_currency() -> list[checks.CheckMessage]:
+    if re.fullmatch("[a-z]{3}", conf.CURRENCY):
+        return []
+    text = "COMP_CORE['CURRENCY'] is no currency's code."
+    hint = "Write three lower-case letters, such as 'usd' or 'eur'."
+    return [checks.Error(text, hint=hint, id="comp_core.E019")]
 
 
 def _check_meter() -> list[checks.CheckMessage]:
@@ -76,6 +107,25 @@ def check_duplicates(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessag
         )
         for slug, (first, *others) in by_slug.items()
         if slug
+        for model in others
+    ]
+
+
+def check_shared_inputs(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Saved inputs say by their class which model runs them, so each run has a class of its own."""
+    by_inputs: dict[Any, list[Any]] = defaultdict(list)
+    for model in run_models():
+        by_inputs[inputs_model_of(model)].append(model)
+    return [
+        checks.Error(
+            f"{model.__name__} has the inputs of {first.__name__}.",
+            hint=f"Declare inputs of its own for {model.__name__}; they may derive from an "
+            "abstract base with the common parameters.",
+            obj=model,
+            id="comp_core.E020",
+        )
+        for inputs, (first, *others) in by_inputs.items()
+        if inputs is not None
         for model in others
     ]
 

@@ -140,6 +140,8 @@ DECODERS: dict[str, tuple[str, str, Callable[[Any, Any], Any]]] = {
 
 def decode(kind: str, value: Any) -> Any:
     """A parameter in Python's own type; plain values and the paths of files are ready."""
+    if kind == "list":
+        return [decode(*item) for item in value]
     if kind not in DECODERS:
         return value
     module, name, make = DECODERS[kind]

@@ -18,42 +18,55 @@ class CoreSettings(SettingsDict):
     CHECK_QUEUE = Setting("checks", "Queue of input checks, which never wait behind runs.")
     STORAGE = Setting("default", "Alias in STORAGES where outputs and uploads are kept.")
     PYTHON = Setting(sys.executable, "Python interpreter that executes models.")
-    LEASE_SECONDS = Setting(60, "How long a run stays a silent worker's.", types=(int, float))
-    HEARTBEAT_SECONDS = Setting(2.0, "Pause between two heartbeats.", types=(int, float))
-    DEADLINE_SECONDS = Setting(3600, "Longest a model may run.", types=(int, float))
+    LEASE_SECONDS = Setting(
+        60, "How long a run stays a silent worker's.", types=(int, float), minimum=1
+    )
+    HEARTBEAT_SECONDS = Setting(
+        2.0, "Pause between two heartbeats.", types=(int, float), minimum=0.01
+    )
+    DEADLINE_SECONDS = Setting(3600, "Longest a model may run.", types=(int, float), minimum=1)
     QUEUE_DEADLINE_SECONDS = Setting(
-        86_400, "Longest a run may wait before it is aborted.", types=(int, float)
+        86_400, "Longest a run may wait before it is aborted.", types=(int, float), minimum=1
     )
-    CHECK_SECONDS = Setting(120, "Longest an input check may take.", types=(int, float))
+    CHECK_SECONDS = Setting(
+        120, "Longest an input check may take.", types=(int, float), minimum=0.1
+    )
     TERMINATE_GRACE_SECONDS = Setting(
-        2.0, "Time between SIGTERM and SIGKILL of a model.", types=(int, float)
+        2.0, "Time between SIGTERM and SIGKILL of a model.", types=(int, float), minimum=0
     )
-    MAX_ATTEMPTS = Setting(2, "How often a run is started before it counts as lost.")
+    MAX_ATTEMPTS = Setting(2, "How often a run is started before it counts as lost.", minimum=1)
     MAX_MEMORY_BYTES = Setting(
         4 * 2**30,
         "Resident memory at which a model is stopped; None: unbounded.",
         types=(int, type(None)),
+        minimum=2**20,
     )
     ADDRESS_SPACE_BYTES = Setting(
         None,
         "Limit on a model's address space; breaks models that reserve much, such as the JVM.",
         types=(int, type(None)),
+        minimum=2**20,
     )
     MODEL_ENVIRONMENT: Setting[list[str]] = Setting(
         [], "Names of environment variables that models get besides the harmless ones."
     )
-    MAX_OUTPUT_BYTES = Setting(64 * 2**20, "Largest single output.")
-    MAX_RUN_OUTPUT_BYTES = Setting(256 * 2**20, "Largest sum of one run's outputs.")
-    MAX_UPLOAD_BYTES = Setting(20 * 2**20, "Largest uploaded input file.")
-    MAX_ROWS_SHOWN = Setting(200, "Rows of a table that a page shows; downloads have them all.")
-    STDOUT_TAIL_BYTES = Setting(16_384, "How much of a model's last words is kept.")
-    WORKER_POLL_SECONDS = Setting(0.2, "Pause of an idle worker.", types=(int, float))
+    MAX_OUTPUT_BYTES = Setting(64 * 2**20, "Largest single output.", minimum=1)
+    MAX_RUN_OUTPUT_BYTES = Setting(256 * 2**20, "Largest sum of one run's outputs.", minimum=1)
+    MAX_UPLOAD_BYTES = Setting(20 * 2**20, "Largest uploaded input file.", minimum=1)
+    MAX_ROWS_SHOWN = Setting(
+        200, "Rows of a table that a page shows; downloads have them all.", minimum=0
+    )
+    STDOUT_TAIL_BYTES = Setting(16_384, "How much of a model's last words is kept.", minimum=1)
+    WORKER_POLL_SECONDS = Setting(0.2, "Pause of an idle worker.", types=(int, float), minimum=0)
     SHUTDOWN_SECONDS = Setting(
         8.0,
         "How long a stopping worker lets its run go on before it is requeued.",
         types=(int, float),
+        minimum=0,
     )
-    MAINTENANCE_SECONDS = Setting(2.0, "Pause between two maintenance rounds.", types=(int, float))
+    MAINTENANCE_SECONDS = Setting(
+        2.0, "Pause between two maintenance rounds.", types=(int, float), minimum=0.01
+    )
 
 
 conf = CoreSettings()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -20,6 +21,8 @@ from comp_core.conf import conf
 REQUIRED = ("slug", "title", "functions")
 # Names of pages that stand beside the models' own.
 RESERVED_SLUGS = frozenset({"runs", "inputs", "api"})
+# Whether a value fits, and what would.
+Rule = tuple[Callable[[Any], bool], str]
 SLUG = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 
 
@@ -58,18 +61,53 @@ class ModelSpec:
         return self.python or conf.PYTHON
 
 
+def _text(longest: int) -> Rule:
+    return (
+        lambda value: isinstance(value, str) and len(value) <= longest,
+        f"text of at most {longest} characters",
+    )
+
+
+def _whole(smallest: int, largest: int, *, optional: bool = False) -> Rule:
+    return (
+        lambda value: (
+            (optional and value is None) or (type(value) is int and smallest <= value <= largest)
+        ),
+        f"a whole number from {smallest} to {largest}",
+    )
+
+
+# What the columns take that keep these values.
+MAX_RATE = 10**6
+VALUES: dict[str, Rule] = {
+    "overview": _text(300),
+    "description": _text(100_000),
+    "repository_url": _text(200),
+    "queue": (
+        lambda value: isinstance(value, str) and 0 < len(value) <= 32,
+        "text of 1 to 32 characters",
+    ),
+    "priority": _whole(-100, 100),
+    "exp_task_time": _whole(0, 2**31 - 1),
+    "timeout_seconds": _whole(1, 2**31 - 1, optional=True),
+    "is_public": (lambda value: isinstance(value, bool), "True or False"),
+    "python": _text(4096),
+}
+
 OPTIONAL = frozenset(ModelSpec.__dataclass_fields__) - {*REQUIRED, "run_model", "inputs_model"}
 
 
 def inputs_model_of(run_model: type[models.Model]) -> type[models.Model] | None:
-    """What the run's ``inputs`` points to; None without a one-to-one of that name."""
+    """The CoreInputs that the run's ``inputs`` points to; None without a one-to-one to such."""
     try:
         field = run_model._meta.get_field("inputs")
     except FieldDoesNotExist:
         return None
     related = field.related_model
-    if isinstance(field, models.OneToOneField) and isinstance(related, type):
-        return related
+    # By what it offers: the base of all inputs cannot be imported here.
+    if isinstance(field, models.OneToOneField) and hasattr(related, "parameter_fields"):
+        found: Any = related
+        return found  # type: ignore[no-any-return]  # a model class, by its method
     return None
 
 
@@ -110,9 +148,10 @@ def check_declaration(run_model: type[Any]) -> list[checks.CheckMessage]:
         hint = "Add an inner class Comp with slug, title and functions."
         return [*messages, _error("E011", "declares no Comp.", hint, run_model)]
     for key in REQUIRED:
-        if not isinstance(values.get(key), str) or not values[key]:
+        if not isinstance(values.get(key), str) or not 0 < len(values[key]) <= 200:
             hint = f"Write {key} = ... in {run_model.__name__}.Comp."
-            messages.append(_error("E012", f"has no Comp.{key}.", hint, run_model))
+            what = f"has no Comp.{key} of 1 to 200 characters."
+            messages.append(_error("E012", what, hint, run_model))
     for key in sorted(set(values) - OPTIONAL - set(REQUIRED)):
         hint = f"Known names: {', '.join(sorted(OPTIONAL | set(REQUIRED)))}."
         messages.append(_error("E016", f"has an unknown Comp.{key}.", hint, run_model))
@@ -123,7 +162,8 @@ def _check_inputs(run_model: type[Any]) -> list[checks.CheckMessage]:
     if inputs_model_of(run_model) is not None:
         return []
     hint = "Add inputs = models.OneToOneField(YourInputs, models.PROTECT, related_name='run')."
-    return [_error("E010", "has no one-to-one field named inputs.", hint, run_model)]
+    what = "has no one-to-one field named inputs to a subclass of CoreInputs."
+    return [_error("E010", what, hint, run_model)]
 
 
 def _check_slug(run_model: type[Any], values: dict[str, Any]) -> list[checks.CheckMessage]:
@@ -146,9 +186,13 @@ def _check_rest(run_model: type[Any], values: dict[str, Any]) -> list[checks.Che
         hint = "Comp.functions is the dotted path of the module that holds run(inputs)."
         messages.append(_error("E013", f"names a module {path!r} not found.", hint, run_model))
     rate = _rate(values.get("server_cost"))
-    if rate is not None and not (rate.is_finite() and rate >= 0):
+    if rate is not None and not (rate.is_finite() and 0 <= rate < MAX_RATE):
         hint = "Write currency units per hour as text, such as '0.36'."
         messages.append(_error("E017", "has a Comp.server_cost that is no rate.", hint, run_model))
+    for key, (fits, wanted) in VALUES.items():
+        if key in values and not fits(values[key]):
+            hint = f"Write {wanted}."
+            messages.append(_error("E021", f"has an unfit Comp.{key}.", hint, run_model))
     if values.get("is_public") and rate is None:
         hint = "Add server_cost (currency units per hour; '0' for free), or is_public = False."
         messages.append(_error("E015", "is public without a server_cost.", hint, run_model))
@@ -158,8 +202,8 @@ def _check_rest(run_model: type[Any], values: dict[str, Any]) -> list[checks.Che
 def _module_exists(path: str) -> bool:
     try:
         return importlib.util.find_spec(path) is not None
-    except (ImportError, ValueError, AttributeError):
-        return False
+    except Exception:
+        return False  # its package is imported to look inside, and may raise anything
 
 
 def _error(number: str, what: str, hint: str, run_model: type[Any]) -> checks.Error:

@@ -134,6 +134,13 @@ def _encode(value: Any, name: str, inputs: CoreInputs, directory: Path) -> tuple
     for kind, word, encode in ENCODERS:
         if isinstance(value, kind):
             return word, encode(value)
+    if isinstance(value, list):  # such as PostgreSQL's arrays
+        return "list", [_encode(item, name, inputs, directory) for item in value]
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError) as error:
+        text = f"The parameter {name!r} holds what cannot be handed to a model: {error}."
+        raise TypeError(text) from error
     return "plain", value
 
 

@@ -14,8 +14,10 @@ __all__ = ["ModelSpec", "get_spec", "registered", "run_models", "spec_of"]
 
 
 def run_models() -> list[type[CoreRun]]:
-    """Every concrete run model of the installed apps."""
-    return [model for model in apps.get_models() if issubclass(model, CoreRun)]
+    """Every run model of the installed apps that has a table; a proxy only looks at another's."""
+    return [
+        model for model in apps.get_models() if issubclass(model, CoreRun) and not model._meta.proxy
+    ]
 
 
 def registered() -> dict[str, ModelSpec]:
@@ -34,7 +36,7 @@ def get_spec(slug: str) -> ModelSpec:
 
 def spec_of(run_or_inputs: Run | CoreInputs) -> ModelSpec:
     """The spec of a run (base or concrete row) or of inputs; raises UnknownModel."""
-    kind: type[Any] = type(run_or_inputs)
+    kind: Any = run_or_inputs._meta.concrete_model
     for spec in registered().values():
         if kind in (spec.run_model, spec.inputs_model):
             return spec

@@ -7,6 +7,7 @@ same declarations feed the system check and the reference table in the documenta
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar, overload
 
@@ -17,12 +18,23 @@ T = TypeVar("T")
 
 
 class Setting(Generic[T]):
-    """One key of a settings dict: its default, the types it accepts, and a sentence on its use."""
+    """One key of a settings dict: its default, the types it accepts, and a sentence on its use.
 
-    def __init__(self, default: T, doc: str, *, types: tuple[type, ...] = ()) -> None:
+    Numbers have to be finite, and at least ``minimum`` where there is one.
+    """
+
+    def __init__(
+        self,
+        default: T,
+        doc: str,
+        *,
+        types: tuple[type, ...] = (),
+        minimum: float | None = None,
+    ) -> None:
         self.default = default
         self.doc = doc
         self.types = types or (type(default),)
+        self.minimum = minimum
         self.key = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -44,8 +56,15 @@ class Setting(Generic[T]):
             return False
         return isinstance(value, self.types)
 
+    def in_range(self, value: object) -> bool:
+        """Whether a value of the right type is one that we can work with."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return True
+        return math.isfinite(value) and (self.minimum is None or value >= self.minimum)
+
     def expected(self) -> str:
-        return " or ".join("None" if t is type(None) else t.__name__ for t in self.types)
+        kinds = " or ".join("None" if t is type(None) else t.__name__ for t in self.types)
+        return kinds if self.minimum is None else f"{kinds}, at least {self.minimum:g}"
 
 
 class SettingsDict:
@@ -62,7 +81,8 @@ class SettingsDict:
         return (value for value in vars(type(self)).values() if isinstance(value, Setting))
 
     def check(self, *, prefix: str) -> list[checks.CheckMessage]:
-        """System check messages: not a dict (E001), an unknown key (E002), a wrong type (E003)."""
+        """System check messages: not a dict (E001), an unknown key (E002), a value that is of the
+        wrong type or out of range (E003)."""
         given = getattr(settings, self.name, {})
         if not isinstance(given, dict):
             hint = f"Write {self.name} = {{...}} in your settings module."
@@ -73,7 +93,9 @@ class SettingsDict:
             if key not in known:
                 messages.append(self._unknown(key, list(known), prefix))
             elif not known[key].accepts(value):
-                messages.append(self._wrong_type(known[key], prefix))
+                messages.append(self._wrong(known[key], "has the wrong type", prefix))
+            elif not known[key].in_range(value):
+                messages.append(self._wrong(known[key], "is out of range", prefix))
         return messages
 
     def _unknown(self, key: object, known: list[str], prefix: str) -> checks.Error:
@@ -83,10 +105,10 @@ class SettingsDict:
             f"{self.name}[{key!r}] is not a setting.", hint=hint, id=f"{prefix}.E002"
         )
 
-    def _wrong_type(self, setting: Setting[Any], prefix: str) -> checks.Error:
+    def _wrong(self, setting: Setting[Any], how: str, prefix: str) -> checks.Error:
         # The value itself may be a secret, so it is never part of the message.
         return checks.Error(
-            f"{self.name}[{setting.key!r}] has the wrong type.",
+            f"{self.name}[{setting.key!r}] {how}.",
             hint=f"Expected {setting.expected()}: {setting.doc}",
             id=f"{prefix}.E003",
         )

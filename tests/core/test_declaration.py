@@ -6,16 +6,24 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.checks import CheckMessage
 from django.db import models
 from django.test.utils import isolate_apps
 
-from comp_core.checks import check_databases, check_duplicates, check_settings
+from comp_core.checks import (
+    check_databases,
+    check_duplicates,
+    check_settings,
+    check_shared_inputs,
+)
 from comp_core.declaration import check_declaration
 from comp_core.exceptions import UnknownModel
+from comp_core.forms import RunForm
 from comp_core.models import CoreInputs, CoreRun
+from comp_core.models.base_inputs import FORM_NAMES
 from comp_core.projects import ensure_projects
-from comp_core.registry import get_spec, registered, spec_of
+from comp_core.registry import get_spec, registered, run_models, spec_of
 from comp_users.models import Project
 from tests.core.builders import make_inputs, make_run
 from tests.testapp.models import DoublingRun
@@ -198,3 +206,130 @@ def test_projects_are_made_once() -> None:
     changed = Project.objects.get(slug="doubling")
     assert (set(Project.objects.values_list("slug", flat=True)) >= set(registered())) is True
     assert (changed.name, changed.server_cost) == ("Renamed", 5)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"overview": "x" * 301},
+        {"queue": "x" * 33},
+        {"queue": ""},
+        {"priority": "high"},
+        {"exp_task_time": -1},
+        {"exp_task_time": 1.5},
+        {"timeout_seconds": 0},
+        {"is_public": 0},
+        {"python": None},
+    ],
+)
+@isolate_apps("tests.testapp")
+def test_values_that_no_column_takes(values: dict[str, Any]) -> None:
+    """What would break the first migrate or the first run is told before."""
+    assert ids(check_declaration(declare(**{**GOOD, **values}))) == ["comp_core.E021"]
+
+
+@isolate_apps("tests.testapp")
+def test_a_rate_that_no_column_takes() -> None:
+    """A million an hour is a slip of the pen."""
+    assert ids(check_declaration(declare(**GOOD, server_cost="1000000"))) == ["comp_core.E017"]
+
+
+@isolate_apps("tests.testapp")
+def test_a_package_that_cannot_be_imported() -> None:
+    """A syntax error in the package of the functions is no traceback of the check."""
+    wrong = declare(**{**GOOD, "functions": "tests.testapp.crooked.functions"})
+    assert ids(check_declaration(wrong)) == ["comp_core.E013"]
+
+
+@isolate_apps("tests.testapp")
+def test_inputs_that_are_no_inputs() -> None:
+    """A one-to-one to any other table is not enough."""
+
+    class WrongRun(CoreRun):
+        inputs = models.OneToOneField(Project, models.PROTECT, related_name="wrong")
+
+        class Comp:
+            slug, title, functions = "good", "Good", "tests.testapp.functions"
+
+        class Meta:
+            app_label = "testapp"
+
+    assert ids(check_declaration(WrongRun)) == ["comp_core.E010"]
+
+
+@pytest.mark.parametrize("name", ["status", "owner", "save", "run_title", "csrfmiddlewaretoken"])
+@isolate_apps("tests.testapp")
+def test_a_parameter_with_a_taken_name(name: str) -> None:
+    """Neither our own columns and methods nor the form's own fields can be hidden."""
+    body = {"__module__": __name__, name: models.CharField(max_length=1)}
+    body["Meta"] = type("Meta", (), {"app_label": "testapp"})
+    taken: Any = type("TakenInputs", (CoreInputs,), body)
+    found = [message for message in taken.check() if message.id == "comp_core.E022"]
+    assert [message.obj for message in found] == [taken._meta.get_field(name)]
+
+
+@isolate_apps("tests.testapp")
+def test_parameters_that_no_model_receives() -> None:
+    """Many-to-many and binary parameters would be lost silently."""
+
+    class LosingInputs(CoreInputs):
+        projects = models.ManyToManyField(Project)
+        blob = models.BinaryField()
+        inputs = models.IntegerField()
+
+        class Meta:
+            app_label = "testapp"
+
+    found = [m for m in LosingInputs.check() if str(m.id).startswith("comp_core")]
+    assert [(m.id, getattr(m.obj, "name", "")) for m in found] == [
+        ("comp_core.E023", "projects"),
+        ("comp_core.E023", "blob"),
+    ]
+
+
+def test_names_of_the_form_are_taken() -> None:
+    """The list in the base of all inputs is the form's own."""
+    assert set(RunForm.base_fields) == FORM_NAMES - {"csrfmiddlewaretoken"}
+
+
+def test_shared_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two models with one class of inputs: the second is told."""
+    monkeypatch.setattr("comp_core.checks.run_models", lambda: [DoublingRun, DoublingRun])
+    assert ids(check_shared_inputs(None)) == ["comp_core.E020"]
+
+
+@isolate_apps("tests.testapp")
+def test_a_proxy_is_no_model_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host's proxy, for its admin say, neither collides nor takes the place of its original."""
+
+    class DoublingProxy(DoublingRun):
+        class Meta:
+            app_label = "testapp"
+            proxy = True
+
+    monkeypatch.setattr(apps, "get_models", lambda: [DoublingRun, DoublingProxy])
+    assert (run_models(), spec_of(DoublingProxy()).run_model) == ([DoublingRun], DoublingRun)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"MAX_ATTEMPTS": 0}, ["comp_core.E003"]),
+        ({"LEASE_SECONDS": -5}, ["comp_core.E003"]),
+        ({"DEADLINE_SECONDS": float("inf")}, ["comp_core.E003"]),
+        ({"STORAGE": ["default"]}, ["comp_core.E003"]),
+        ({"MAX_MEMORY_BYTES": None}, []),
+        ({"LEASE_SECONDS": 3}, ["comp_core.E008"]),
+        ({"CURRENCY": "Dollar"}, ["comp_core.E019"]),
+    ],
+)
+def test_settings_that_cannot_work(settings: Any, value: Any, expected: list[str]) -> None:
+    """A value of the right type may be impossible all the same."""
+    settings.COMP_CORE = value
+    assert ids(check_settings(None)) == expected
+
+
+def test_naive_moments(settings: Any) -> None:
+    """Leases are told by the database's clock, so moments need their zone."""
+    settings.USE_TZ = False
+    assert ids(check_settings(None)) == ["comp_core.E009"]

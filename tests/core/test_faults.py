@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-import uuid
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
+from uuid import UUID
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import OperationalError
 
 from comp_core import lifecycle, runner
+from comp_core.child import decode
 from comp_core.exceptions import RunRefused
 from comp_core.inputs import save_inputs
+from comp_core.jobs import encode_inputs
 from comp_core.metering import NullMeter
 from comp_core.models import Run
 from tests.core.builders import content, make_claimed, make_inputs, make_profile, run_unruly
@@ -126,7 +130,7 @@ def test_a_long_version_and_a_wordless_objection() -> None:
 class Stumbling(NullMeter):
     """Breaks at one run."""
 
-    stone: uuid.UUID
+    stone: UUID
 
     def release(self, run: Run) -> None:
         if run.pk == self.stone:
@@ -182,3 +186,15 @@ def test_what_no_database_stores(values: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError) as refused:
         save_inputs(ParcelInputs(owner=make_profile(), **values))
     assert list(refused.value.message_dict) == [field]
+
+
+def test_a_list_of_typed_values(tmp_path: Path) -> None:
+    """The items of a list, such as PostgreSQL's array, arrive in their own types."""
+    encoded = encode_inputs(ParcelInputs(tree=[Decimal("1.5"), [UUID(int=1)], {"a": 1}]), tmp_path)
+    assert decode(*encoded["tree"]) == [Decimal("1.5"), [UUID(int=1)], {"a": 1}]
+
+
+def test_a_value_that_no_process_receives(tmp_path: Path) -> None:
+    """The error names the parameter."""
+    with pytest.raises(TypeError, match="'tree' holds what cannot be handed to a model"):
+        encode_inputs(ParcelInputs(tree={1, 2}), tmp_path)
