@@ -1,5 +1,7 @@
 """What can go wrong in the demonstration, in words for the person who started it."""
 
+from pathlib import Path
+
 
 class DemoError(Exception):
     """The demonstration cannot go on."""
@@ -12,6 +14,16 @@ class PortTaken(DemoError):
         super().__init__(
             f"Port {port} is taken by another program. Stop that program, or choose another "
             f"port: --port {port + 1}"
+        )
+
+
+class FolderTaken(DemoError):
+    """Two demonstrations would share one database and one stand-in."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"Another demonstration is running in {folder}. End it first, or name another folder "
+            "in the environment: COMP_DEMO_DIR=…"
         )
 
 

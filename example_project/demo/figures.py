@@ -66,6 +66,26 @@ class LineFigures:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class InvoiceFigures:
+    """How one invoice was settled, and what Stripe sent about it. Amounts are minor units."""
+
+    invoice: str
+    status: str
+    total: int
+    # Taken from the card.
+    charged: int
+    # What the invoice added to the customer's balance, for the next invoice to collect.
+    carried_over: int
+    # Types of the signed events that were received, in the order of their sending.
+    events: tuple[str, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """What was not charged was carried over, and the news of the payment has come."""
+        return self.total == self.charged + self.carried_over and "invoice.paid" in self.events
+
+
 def unit_of(currency: str, plan: Plan) -> Decimal:
     """Currency units per unit of the plan's meter."""
     assert plan.amount_decimal is not None  # noqa: S101  # a metered plan of ours has one
@@ -89,6 +109,26 @@ def run_figures(profile: Profile) -> list[RunFigures]:
                 quantity=record.quantity,
                 unit=unit_of(run.currency, record.subscription_item.plan),
                 state=record.state,
+            )
+        )
+    return rows
+
+
+def invoice_figures(profile: Profile) -> list[InvoiceFigures]:
+    """Every invoice of a profile that billed something, oldest first."""
+    rows = []
+    billed = Invoice.objects.filter(customer__user=profile.user, total__gt=0)
+    for invoice in billed.order_by("created"):
+        before, after = (invoice.data.get(f"{end}_balance") or 0 for end in ("starting", "ending"))
+        events = invoice.events.order_by("created", "received_at")
+        rows.append(
+            InvoiceFigures(
+                invoice=invoice.number or invoice.pk,
+                status=invoice.status,
+                total=invoice.total or 0,
+                charged=invoice.amount_paid or 0,
+                carried_over=after - before,
+                events=tuple(dict.fromkeys(events.values_list("type", flat=True))),
             )
         )
     return rows

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from demo.exceptions import DemoError, PortTaken
+from demo.folder import remember
 
 HOST = "127.0.0.1"
 START_SECONDS = 60
@@ -75,6 +76,7 @@ class Processes:
                 # Ctrl+C reaches us alone; we then end the children in order.
                 start_new_session=True,
             )
+        remember(self.folder, [process.pid for process in self._running.values()])
 
     def manage(self, *arguments: str) -> str:
         """Run a management command to its end and answer what it printed."""
@@ -116,6 +118,7 @@ class Processes:
                 process.kill()
                 process.wait()
         self._running.clear()
+        remember(self.folder, [])
 
 
 def _answers(url: str) -> bool:

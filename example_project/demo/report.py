@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from comp_billing import money
-from demo.figures import LineFigures, RunFigures
+from demo.figures import InvoiceFigures, LineFigures, RunFigures
 
 
 class Report:
@@ -51,13 +52,29 @@ class Report:
             self._progress.stop()
             self._progress = None
 
-    def figures(self, runs: list[RunFigures], lines: list[LineFigures], currency: str) -> None:
+    def figures(
+        self,
+        runs: list[RunFigures],
+        lines: list[LineFigures],
+        invoices: list[InvoiceFigures],
+        currency: str,
+    ) -> None:
         self._end_bar()
         self.console.print()
         self.console.print(_runs_table(runs, currency))
-        for _, of_invoice in groupby(lines, key=lambda line: line.invoice):
+        settled = {invoice.invoice: invoice for invoice in invoices}
+        for number, of_invoice in groupby(lines, key=lambda line: line.invoice):
             self.console.print()
             self.console.print(_invoice_table(list(of_invoice), currency))
+            if number in settled:
+                self._settlement(settled[number], currency)
+
+    def _settlement(self, invoice: InvoiceFigures, currency: str) -> None:
+        for text in (
+            settlement(invoice, currency),
+            f"Signed events received: {', '.join(invoice.events)}",
+        ):
+            self.console.print(Padding(text, (0, 0, 0, 2)), highlight=False)
 
 
 def _table(title: str) -> Table:
@@ -109,16 +126,46 @@ def _invoice_table(lines: list[LineFigures], currency: str) -> Table:
     return table
 
 
+def settlement(invoice: InvoiceFigures, currency: str) -> str:
+    """In a sentence, where an invoice's money came from."""
+    total, charged, carried = (
+        money.format_amount(amount, currency)
+        for amount in (invoice.total, invoice.charged, abs(invoice.carried_over))
+    )
+    if invoice.status != "paid":
+        return f"{total} is not paid yet: the invoice is {invoice.status}."
+    if invoice.charged and invoice.carried_over < 0:
+        return f"{charged} was charged to the card: {total} and {carried} carried over from before."
+    if invoice.charged:
+        return f"{charged} was charged to the card."
+    if invoice.carried_over > 0:
+        return (
+            f"Paid without a charge: {total} is below Stripe's least charge and was carried over, "
+            "on the customer's balance, to the next invoice."
+        )
+    return f"Paid without a charge: {total} came from the customer's balance."
+
+
 def _residue(minor: Decimal, currency: str) -> str:
     """Minor units as currency units, signed, to the millionth."""
     return f"{minor.scaleb(-money.exponent(currency)):+.6f}"
 
 
-def as_json(runs: list[RunFigures], lines: list[LineFigures]) -> str:
+def as_json(
+    runs: list[RunFigures], lines: list[LineFigures], invoices: list[InvoiceFigures]
+) -> str:
     """The same figures for programs: amounts as text, so that nothing is rounded on the way."""
 
-    def row(figures: RunFigures | LineFigures) -> dict[str, Any]:
-        values = {name: str(value) for name, value in vars(figures).items()}
+    def row(figures: RunFigures | LineFigures | InvoiceFigures) -> dict[str, Any]:
+        values = {
+            name: list(value) if isinstance(value, tuple) else str(value)
+            for name, value in vars(figures).items()
+        }
         return {**values, "agrees": figures.agrees}
 
-    return json.dumps({"runs": [row(r) for r in runs], "lines": [row(x) for x in lines]}, indent=2)
+    told: dict[str, Sequence[RunFigures | LineFigures | InvoiceFigures]] = {
+        "runs": runs,
+        "lines": lines,
+        "invoices": invoices,
+    }
+    return json.dumps({name: [row(each) for each in rows] for name, rows in told.items()}, indent=2)

@@ -81,4 +81,5 @@ class Visitor:
 
     def complaints(self) -> list[str]:
         """The error messages that the page shows, each once."""
-        return list(dict.fromkeys(self.texts(".errorlist li, .error-summary li")))
+        # The summary holds those of the fields too, with their names.
+        return self.texts(".error-summary li") or self.texts(".errorlist li")

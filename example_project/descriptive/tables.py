@@ -73,13 +73,17 @@ def _read(text: TextIO) -> NumberTable:
         rows += 1
         if len(cells) != len(columns):
             raise UnreadableTable(
-                f"Line {number} has {len(cells)} values, the header has {len(columns)}."
+                f"Line {number} has {_values(len(cells))}, the header has {len(columns)}."
             )
         if rows > MAX_ROWS:
             raise UnreadableTable(f"The table has more than {MAX_ROWS:,} rows.")
         for column, cell in zip(columns, cells, strict=True):
             column.take(cell, number)
     return _table(columns, rows)
+
+
+def _values(number: int) -> str:
+    return "1 value" if number == 1 else f"{number:,} values"
 
 
 def _table(columns: list[_Column], rows: int) -> NumberTable:

@@ -8,6 +8,7 @@ STRIPE_LIVEMODE, COMP_CLOCK, EMAIL_HOST, DEFAULT_FROM_EMAIL, BEHIND_PROXY, LOG_L
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -22,8 +23,23 @@ from comp_core.host import APPS, SQLITE_OPTIONS, TASKS
 __all__ = ["TASKS"]
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DEMO_DIR = Path(os.environ.get("COMP_DEMO_DIR") or BASE_DIR / ".demo")
-DEMO_DIR.mkdir(parents=True, exist_ok=True)
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made if it is missing. Raises ImproperlyConfigured when it cannot be used."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The site cannot keep its data in {folder}: {error.strerror}. "
+            "Name a folder that can be written to in the environment: COMP_DEMO_DIR=…"
+        ) from error
+    return folder
+
+
+DEMO_DIR = writable(Path(os.environ.get("COMP_DEMO_DIR") or BASE_DIR / ".demo"))
 
 
 def flag(name: str, *, default: bool = False) -> bool:

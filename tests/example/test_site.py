@@ -76,3 +76,11 @@ def test_words_for_no_mean_no(tmp_path: Path, word: str, expected: str) -> None:
     """A site must not be in debug mode because its environment says "False"."""
     code = "from django.conf import settings as s; print(s.DEBUG)"
     assert manage(tmp_path, "shell", "-v0", "-c", code, DEBUG=word).stdout == f"{expected}\n"
+
+
+def test_a_folder_that_cannot_be_used_is_told_in_words(tmp_path: Path) -> None:
+    """What it is about and the way out, without a traceback."""
+    (tmp_path / "file").touch()
+    result = manage(tmp_path / "file" / "data", "check")
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "Name a folder that can be written to" in result.stderr

@@ -41,7 +41,7 @@ def refusal(tmp_path: Path, content: bytes) -> str:
         (b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8"),
         ("a,b\nä,1\n".encode("latin-1"), "not UTF-8"),
         ("a,b\n1,2\n".encode("utf-16"), "not UTF-8"),
-        (b"a,b\n1,2\n3\n", "Line 3 has 1 values, the header has 2."),
+        (b"a,b\n1,2\n3\n", "Line 3 has 1 value, the header has 2."),
         (b"a,b\n1,2,3\n", "Line 2 has 3 values, the header has 2."),
         (b"name,town\nann,rome\n", "No column holds numbers only"),
         (b"a,b\nNaN,\nnan,NA\n", "No column holds numbers only"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -14,13 +14,22 @@ from rich.console import Console
 
 from comp_core.metering import get_meter
 from demo.exceptions import DemoError, FiguresDisagree
-from demo.figures import line_figures, run_figures
+from demo.figures import invoice_figures, line_figures, run_figures
+from demo.folder import claimed, end_leftovers, require_readable
 from demo.processes import HOST, Processes, ended_by_signals, free_port, require_free
 from demo.report import Report, as_json
 from demo.site import start_site
 from demo.story import ADMIN, USER, Story
 
 DEFAULT_PORT = 8000
+MAX_PORT = 65_535
+
+
+def port_number(text: str) -> int:
+    """A TCP port, for argparse."""
+    if not (text.isdecimal() and 0 < int(text) <= MAX_PORT):
+        raise ArgumentTypeError(f"{text} is not a port; ports are 1 to {MAX_PORT}.")
+    return int(text)
 
 
 class Command(BaseCommand):
@@ -32,7 +41,9 @@ class Command(BaseCommand):
         parser.add_argument("--no-serve", action="store_true", help="End after the story.")
         parser.add_argument("--csv", type=Path, metavar="FILE", help="Describe this file.")
         parser.add_argument(
-            "--port", type=int, help=f"Port of the site (default: {DEFAULT_PORT} when serving)."
+            "--port",
+            type=port_number,
+            help=f"Port of the site (default: {DEFAULT_PORT} when serving).",
         )
         parser.add_argument("--json", action="store_true", help="Print the figures as JSON too.")
 
@@ -49,20 +60,27 @@ class Command(BaseCommand):
 
     def _demonstrate(self, console: Console, options: dict[str, Any]) -> None:
         csv = options["csv"]
-        if csv is not None and not csv.is_file():
-            raise DemoError(f"There is no file {csv}.")
-        port = options["port"] or (free_port() if options["no_serve"] else DEFAULT_PORT)
-        require_free(port)
-        site_url = f"http://{HOST}:{port}"
+        if csv is not None:
+            require_readable(csv)
         folder = Path(settings.DEMO_DIR)  # type: ignore[misc]  # the example's own setting
         report = Report(console)
+        with claimed(folder):
+            if end_leftovers(folder):
+                report.step("Ended what an earlier demonstration had left running")
+            port = options["port"] or (free_port() if options["no_serve"] else DEFAULT_PORT)
+            require_free(port)
+            self._run_site(console, report, folder, f"http://{HOST}:{port}", options)
+
+    def _run_site(
+        self, console: Console, report: Report, folder: Path, site_url: str, options: dict[str, Any]
+    ) -> None:
         report.step(f"Preparing the database in {folder}")
         self._prepare()
         with Processes(folder) as processes:
             report.step("Starting the stand-in for Stripe, the web server and the worker")
             control = start_site(processes, site_url)
             story = Story(site_url=site_url, control=control, processes=processes, teller=report)
-            self._tell(story, report, csv, as_json_too=options["json"])
+            self._tell(story, report, options["csv"], as_json_too=options["json"])
             if not options["no_serve"]:
                 self._serve(console, processes, site_url)
 
@@ -81,10 +99,11 @@ class Command(BaseCommand):
         story.bill_the_month()
         runs = run_figures(story.profile)
         lines = line_figures(story.profile, story.control.ledger()["events"])
-        report.figures(runs, lines, get_meter().currency)
+        invoices = invoice_figures(story.profile)
+        report.figures(runs, lines, invoices, get_meter().currency)
         if as_json_too:
-            self.stdout.write(as_json(runs, lines))
-        agreeing = [run.agrees for run in runs] + [line.agrees for line in lines]
+            self.stdout.write(as_json(runs, lines, invoices))
+        agreeing = [each.agrees for rows in (runs, lines, invoices) for each in rows]
         if not (runs and lines and all(agreeing)):
             raise FiguresDisagree
 
