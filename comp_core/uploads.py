@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 from django.http import HttpRequest
@@ -15,7 +15,7 @@ class WatchedBody:
     def __init__(self, body: Any, *, end: bytes) -> None:
         self._body, self._end, self._tail = body, end, b""
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int | None = None) -> bytes:
         data: bytes = self._body.read(size)
         # The closing mark may be followed by a line break, or by an epilogue that nobody reads.
         self._tail = (self._tail + data)[-max(4096, len(self._end)) :]
@@ -46,7 +46,7 @@ class CappedUploads(FileUploadHandler):
         input_data: Any,
         META: dict[str, str],  # noqa: N803  # Django's name
         content_length: int,
-        boundary: bytes,
+        boundary: Any,  # bytes, whatever the stubs say
         encoding: str | None = None,
     ) -> tuple[Any, Any] | None:
         """Let Django parse the body while it is watched.
@@ -58,7 +58,8 @@ class CappedUploads(FileUploadHandler):
             return None
         self._body = WatchedBody(input_data, end=b"--" + boundary + b"--")
         handlers = self.request.upload_handlers  # type: ignore[union-attr]  # given to __init__
-        parsed = MultiPartParser(META, self._body, handlers, encoding).parse()
+        # The parser only ever calls read().
+        parsed = MultiPartParser(META, cast("Any", self._body), handlers, encoding).parse()
         if not self._body.is_whole:
             raise MultiPartParserError("The form arrived incomplete; nothing was saved.")
         return parsed
