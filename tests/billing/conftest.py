@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.utils import timezone
+from freezegun import freeze_time
 
 from comp_billing.testing import Server, StandIn
 from comp_billing.testing.plugin import signed_event, stripe_standin
@@ -48,3 +50,10 @@ def http_account() -> Iterator[Account]:
     server = Server(StandIn()).start()
     yield over_http(server)
     server.stop()
+
+
+@pytest.fixture
+def stopped_clock(site: object) -> Iterator[None]:
+    """Time stands still, for tests that compare moments; the stand-in's clock can be advanced."""
+    with freeze_time(timezone.now()):
+        yield

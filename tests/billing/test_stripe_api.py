@@ -22,6 +22,7 @@ from tests.billing.builders import Site
 ADA = {"name": "Ada"}
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_answer_is_plain_json_with_stripes_own_time(site: Site) -> None:
     """An answer holds plain data, the moment by Stripe's clock and the request's id."""
     site.standin.advance(seconds=1000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from django.utils import timezone
 
 from comp_billing import usage
@@ -43,6 +44,7 @@ def test_too_old_usage_is_put_aside(site: Site) -> None:
     assert (record.state, ledger(site)) == (UsageState.EXPIRED, [])
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_usage_of_an_earlier_period_is_stamped_with_the_time_of_sending(site: Site) -> None:
     """A period that may be invoiced already takes no more usage; the real time stays here."""
     site.configure(**CLOCK)
@@ -57,6 +59,7 @@ def test_usage_of_an_earlier_period_is_stamped_with_the_time_of_sending(site: Si
     assert record.used_at < record.timestamp - timedelta(days=27)
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_usage_from_before_the_item_is_stamped_with_the_time_of_sending(site: Site) -> None:
     """Stripe counts an item's usage from the item's creation on; clocks differ a little."""
     site.configure(**CLOCK)
