@@ -65,15 +65,25 @@ def test_an_app_imports_only_the_apps_to_its_left(position: int) -> None:
     assert offending(APPS[position], forbidden) == []
 
 
-def test_core_and_users_never_name_billing() -> None:
-    """The port is all that comp_core knows of money: not even a dotted path points at billing."""
-    naming = [
-        str(path.relative_to(ROOT))
-        for app in APPS[:2]
-        for path in modules_of(app)
-        if "comp_billing" in path.read_text(encoding="utf-8")
-    ]
-    assert naming == []
+def naming(app: str, forbidden: tuple[str, ...]) -> list[str]:
+    """Files of an app, templates and static files too, whose text has one of these names."""
+    texts = {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+        for path in (ROOT / app).rglob("*")
+        if path.suffix in {".py", ".html", ".txt", ".css", ".js", ".svg"}
+    }
+    return sorted(path for path, text in texts.items() if any(name in text for name in forbidden))
+
+
+@pytest.mark.parametrize("position", range(len(APPS)), ids=APPS)
+def test_an_app_does_not_even_name_those_to_its_right(position: int) -> None:
+    """No dotted path, no ``apps.get_model`` by label, no tag or address in a template."""
+    assert naming(APPS[position], APPS[position + 1 :]) == []
+
+
+def test_naming_sees_templates() -> None:
+    """The rule above is not empty: core's templates do name core."""
+    assert "comp_core/templates/comp_core/run.html" in naming("comp_core", ("comp_core",))
 
 
 def test_one_module_imports_stripe() -> None:
