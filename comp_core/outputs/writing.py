@@ -64,11 +64,20 @@ def _plain_scalar(value: Any, where: str, no_number: NoNumber) -> Any:
         return int(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else no_number(float(value))
+    if getattr(getattr(value, "dtype", None), "kind", "") in ("M", "m"):
+        # NumPy's moments and durations: tolist() would make bare numbers of nanoseconds.
+        return _moments(value)
     if hasattr(value, "tolist"):  # NumPy scalars and arrays
         return plain(value.tolist(), where, no_number)
     if hasattr(value, "is_finite") and not value.is_finite():  # Decimal
         return no_number(float(value))
     return _text(value, where)
+
+
+def _moments(value: Any) -> Any:
+    if value.shape:
+        return [_moments(item) for item in value]
+    return None if str(value) == "NaT" else str(value)
 
 
 def _text(value: Any, where: str) -> str:
@@ -84,6 +93,8 @@ def _key(key: Any, where: str) -> str:
         return key
     if key is None or isinstance(key, (bool, int, float)) or hasattr(key, "isoformat"):
         return str(key)
+    if hasattr(key, "tolist"):  # NumPy scalars
+        return _key(key.tolist(), where)
     raise Rejected(f"{where} has a key that is a {type(key).__name__}; keys must be text.")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from unittest.mock import Mock
 from uuid import UUID
 
+import numpy
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import OperationalError
@@ -20,6 +21,7 @@ from comp_core.inputs import save_inputs
 from comp_core.jobs import encode_inputs
 from comp_core.metering import NullMeter
 from comp_core.models import Run
+from comp_core.outputs.writing import number_word, plain
 from tests.core.builders import content, make_claimed, make_inputs, make_profile, run_unruly
 from tests.testapp.models import ParcelInputs
 
@@ -198,3 +200,18 @@ def test_a_value_that_no_process_receives(tmp_path: Path) -> None:
     """The error names the parameter."""
     with pytest.raises(TypeError, match="'tree' holds what cannot be handed to a model"):
         encode_inputs(ParcelInputs(tree={1, 2}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (numpy.datetime64("2020-01-01T00:00:00", "ns"), "2020-01-01T00:00:00.000000000"),
+        (numpy.array(["2020-01-01", "NaT"], dtype="datetime64[D]"), ["2020-01-01", None]),
+        (numpy.timedelta64(5, "ns"), "5 nanoseconds"),
+        ({numpy.int64(3): numpy.float32(0.5)}, {"3": 0.5}),
+        (numpy.array([[1.0, numpy.nan]]), [[1.0, "NaN"]]),
+    ],
+)
+def test_numpy_values(value: Any, expected: Any) -> None:
+    """Moments keep their meaning, and keys may be NumPy's numbers."""
+    assert plain(value, "here", number_word) == expected
