@@ -180,13 +180,12 @@ def carry_out_due(*, kinds: Iterable[str] | None = None, limit: int = BATCH) -> 
 
 
 def _due(kinds: Iterable[str] | None) -> QuerySet[Intent]:
-    due = Intent.objects.filter(state=IntentState.PENDING).filter(
-        Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=timezone.now())
-    )
+    is_due = Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=timezone.now())
     # Also leaves out kinds that nobody here knows, say of an app taken out of the site.
     ours = {name for name, kind in KINDS.items() if kind.in_background}
     chosen = ours if kinds is None else ours.intersection(kinds)
-    return due.filter(kind__in=chosen).order_by("next_attempt_at", "pk")
+    due = Intent.objects.filter(is_due, state=IntentState.PENDING, kind__in=chosen)
+    return due.order_by("next_attempt_at", "pk")
 
 
 def claim(intent: Intent) -> Intent | None:
