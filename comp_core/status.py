@@ -38,7 +38,7 @@ class InputsStatus(models.TextChoices):
     INVALID = "invalid", _("Invalid")
 
 
-# Every legal move. ``running -> queued`` belongs to the reaper alone.
+# Every legal move. ``running -> queued`` belongs to the reaper, and to a worker that has to stop.
 LEGAL_MOVES: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.QUEUED: frozenset({RunStatus.RUNNING, RunStatus.CANCELLED, RunStatus.ABORTED}),
     RunStatus.RUNNING: frozenset(

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import django
+from django.core.management import get_commands, load_command_class
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "reference"
+APPS = ("comp_users", "comp_core", "comp_billing")
+# Every error that the library raises and does not catch itself is defined in one of these.
+ERROR_MODULES = (
+    "comp_core.exceptions",
+    "comp_core.testing",
+    "comp_billing.exceptions",
+    "comp_billing.signatures",
+    "comp_billing.webhooks",
+)
 
 
 def settings_page() -> str:
     """Every setting of the three dicts: key, default, meaning."""
-    from comp_billing.conf import conf as billing  # noqa: PLC0415  # needs configured settings
-    from comp_core.conf import conf as core  # noqa: PLC0415
-    from comp_users.conf import conf as users  # noqa: PLC0415
-
     parts = [
         "# Settings",
         "Three dicts in your settings module, read live; every key is optional. "
         "`manage.py check` names unknown keys and wrong types.",
     ]
-    for conf in (users, core, billing):
+    for app in APPS:
+        conf = import_module(f"{app}.conf").conf
         rows = [f"| `{s.key}` | {_default(s.key, s.default)} | {s.doc} |" for s in conf.declared()]
-        table = "\n".join(["| key | default | meaning |", "|---|---|---|", *rows])
-        parts += [f"## `{conf.name}`", table]
+        parts += [f"## `{conf.name}`", _table("key", "default", "meaning", rows=rows)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -33,24 +44,66 @@ def _default(key: str, default: object) -> str:
     return "the site's own" if key == "PYTHON" else f"`{default!r}`"
 
 
+def _table(*heads: str, rows: list[str]) -> str:
+    return "\n".join([f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *rows])
+
+
 def commands_page() -> str:
     """Every management command that the library adds."""
-    from django.core.management import get_commands, load_command_class  # noqa: PLC0415
-
-    apps = ("comp_users", "comp_core", "comp_billing")
     rows = [
         f"| `{name}` | {load_command_class(app, name).help} |"
         for name, app in sorted(get_commands().items())
-        if app in apps
+        if app in APPS
     ]
     intro = "Each explains its options with `--help`."
-    table = "\n".join(["| command | what it does |", "|---|---|", *rows])
+    table = _table("command", "what it does", rows=rows)
     return f"# Commands\n\n{intro}\n\n{table}\n"
+
+
+def errors_page() -> str:
+    """Every error of the library: what it says and what it is a kind of."""
+    parts = [
+        "# Errors",
+        "All of them are kinds of `comp_core.exceptions.CompError`, except where the table names "
+        "another kind. The text is the error's message unless a more precise one is given.",
+    ]
+    for module in ERROR_MODULES:
+        rows = [
+            f"| `{error.__name__}` | `{error.__base__.__name__}` | {_first_paragraph(error)} |"
+            for error in _errors_of(module)
+        ]
+        parts += [f"## `{module}`", _table("error", "a kind of", "what it says", rows=rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _errors_of(module: str) -> Iterator[Any]:
+    for value in vars(import_module(module)).values():
+        if inspect.isclass(value) and issubclass(value, Exception) and value.__module__ == module:
+            yield value
+
+
+def _first_paragraph(error: Any) -> str:
+    paragraph = inspect.cleandoc(error.__doc__ or "").split("\n\n")[0]
+    return " ".join(paragraph.replace("``", "`").split())
+
+
+def check_ids() -> list[str]:
+    """The ids of all system checks, as they stand in the code."""
+    found: set[str] = set()
+    shared = (ROOT / "comp_users" / "settings_dict.py").read_text(encoding="utf-8")
+    for app in APPS:
+        found |= {f"{app}.{number}" for number in re.findall(r"\{prefix\}\.([EW]\d{3})", shared)}
+        for file in (ROOT / app).rglob("*.py"):
+            text = file.read_text(encoding="utf-8")
+            found |= set(re.findall(rf"\b{app}\.[EW]\d{{3}}\b", text))
+            found |= {f"{app}.{number}" for number in re.findall(r"_error\(\"([EW]\d{3})\"", text)}
+    return sorted(found)
 
 
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "commands.md": commands_page,
+    "errors.md": errors_page,
 }
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.core.checks import CheckMessage
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.db.models.functions import Now
@@ -101,3 +102,8 @@ def stored_files(run: Run) -> list[str]:
     """What storage holds of a run."""
     root = Path(default_storage.path(f"runs/{run.pk}"))
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def ids(messages: list[CheckMessage]) -> list[str]:
+    """The ids of messages."""
+    return [str(message.id) for message in messages]

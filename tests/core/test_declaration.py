@@ -6,32 +6,18 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.apps import apps
-from django.core.checks import CheckMessage
 from django.db import models
 from django.test.utils import isolate_apps
 
-from comp_core.checks import (
-    check_databases,
-    check_duplicates,
-    check_settings,
-    check_shared_inputs,
-)
 from comp_core.declaration import check_declaration
 from comp_core.exceptions import UnknownModel
 from comp_core.forms import RunForm
 from comp_core.models import CoreInputs, CoreRun
 from comp_core.models.base_inputs import FORM_NAMES
 from comp_core.projects import ensure_projects
-from comp_core.registry import get_spec, registered, run_models, spec_of
+from comp_core.registry import get_spec, registered, spec_of
 from comp_users.models import Project
-from tests.core.builders import make_inputs, make_run
-from tests.testapp.models import DoublingRun
-
-
-def ids(messages: list[CheckMessage]) -> list[str]:
-    """The ids of messages."""
-    return [str(message.id) for message in messages]
+from tests.core.builders import ids, make_inputs, make_run
 
 
 def declare(**values: Any) -> type[CoreRun]:
@@ -125,51 +111,6 @@ def test_wrong_values(values: dict[str, Any], expected: list[str]) -> None:
 def test_a_subclass_checks_itself() -> None:
     """Django's own run over all models finds the mistake."""
     assert "comp_core.E013" in ids(declare(**{**GOOD, "functions": "nowhere"}).check())
-
-
-def test_duplicate_slugs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two models of one slug: the second is told."""
-    monkeypatch.setattr("comp_core.checks.run_models", lambda: [DoublingRun, DoublingRun])
-    assert ids(check_duplicates(None)) == ["comp_core.E018"]
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        ("COMP_CORE", [], ["comp_core.E001"]),
-        ("COMP_CORE", {"LEASE_SECOND": 1}, ["comp_core.E002"]),
-        ("COMP_CORE", {"LEASE_SECONDS": "1"}, ["comp_core.E003"]),
-        ("COMP_CORE", {"METER": "comp_core.metering.cost_of"}, ["comp_core.E004"]),
-        ("COMP_CORE", {"METER": "nowhere.Meter"}, ["comp_core.E004"]),
-        ("COMP_CORE", {"TASK_BACKEND": "nowhere"}, ["comp_core.E005"]),
-        ("COMP_CORE", {"STORAGE": "nowhere"}, ["comp_core.E007"]),
-        ("TASKS", {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}, ["comp_core.E006"]),
-    ],
-)
-def test_wrong_settings(settings: Any, name: str, value: Any, expected: list[str]) -> None:
-    """Each mistake in the settings has its id."""
-    setattr(settings, name, value)
-    assert ids(check_settings(None)) == expected
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({}, ["comp_core.W002"]),
-        ({"transaction_mode": "IMMEDIATE"}, ["comp_core.W002"]),
-        (
-            {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode = WAL;"},
-            [],
-        ),
-    ],
-)
-def test_sqlite_profile(
-    monkeypatch: pytest.MonkeyPatch, options: dict[str, str], expected: list[str]
-) -> None:
-    """SQLite without immediate transactions and a write-ahead log is warned about."""
-    config = {"ENGINE": "django.db.backends.sqlite3", "OPTIONS": options}
-    monkeypatch.setattr("comp_core.checks.settings.DATABASES", {"default": config})
-    assert ids(check_databases(None)) == expected
 
 
 def test_a_spec_is_read_from_its_class() -> None:
@@ -290,46 +231,3 @@ def test_parameters_that_no_model_receives() -> None:
 def test_names_of_the_form_are_taken() -> None:
     """The list in the base of all inputs is the form's own."""
     assert set(RunForm.base_fields) == FORM_NAMES - {"csrfmiddlewaretoken"}
-
-
-def test_shared_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two models with one class of inputs: the second is told."""
-    monkeypatch.setattr("comp_core.checks.run_models", lambda: [DoublingRun, DoublingRun])
-    assert ids(check_shared_inputs(None)) == ["comp_core.E020"]
-
-
-@isolate_apps("tests.testapp")
-def test_a_proxy_is_no_model_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host's proxy, for its admin say, neither collides nor takes the place of its original."""
-
-    class DoublingProxy(DoublingRun):
-        class Meta:
-            app_label = "testapp"
-            proxy = True
-
-    monkeypatch.setattr(apps, "get_models", lambda: [DoublingRun, DoublingProxy])
-    assert (run_models(), spec_of(DoublingProxy()).run_model) == ([DoublingRun], DoublingRun)
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ({"MAX_ATTEMPTS": 0}, ["comp_core.E003"]),
-        ({"LEASE_SECONDS": -5}, ["comp_core.E003"]),
-        ({"DEADLINE_SECONDS": float("inf")}, ["comp_core.E003"]),
-        ({"STORAGE": ["default"]}, ["comp_core.E003"]),
-        ({"MAX_MEMORY_BYTES": None}, []),
-        ({"LEASE_SECONDS": 3}, ["comp_core.E008"]),
-        ({"CURRENCY": "Dollar"}, ["comp_core.E019"]),
-    ],
-)
-def test_settings_that_cannot_work(settings: Any, value: Any, expected: list[str]) -> None:
-    """A value of the right type may be impossible all the same."""
-    settings.COMP_CORE = value
-    assert ids(check_settings(None)) == expected
-
-
-def test_naive_moments(settings: Any) -> None:
-    """Leases are told by the database's clock, so moments need their zone."""
-    settings.USE_TZ = False
-    assert ids(check_settings(None)) == ["comp_core.E009"]
