@@ -29,3 +29,12 @@ class FolderTaken(DemoError):
 
 class FiguresDisagree(DemoError):
     """Two places that should hold the same amount do not: see the lines marked above."""
+
+
+class StoppedEarly(DemoError):
+    """Interrupted before the figures could be compared."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Stopped before the end of the story. Start it again: it goes on from here."
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import pytest
 from demo.exceptions import DemoError, FolderTaken
 from demo.figures import InvoiceFigures
 from demo.folder import claimed, end_leftovers, remember, require_readable
-from demo.management.commands.comp_demo import port_number
+from demo.management.commands.comp_demo import Command, port_number
 from demo.report import settlement
+from django.core.management import CommandError, call_command
 
 
 def invoice(**values: Any) -> InvoiceFigures:
@@ -104,3 +106,22 @@ def test_ports_are_what_the_system_has(text: str) -> None:
     """Told by the option's own error, not by a traceback."""
     with pytest.raises(ArgumentTypeError, match="ports are 1 to 65535"):
         port_number(text)
+
+
+@pytest.mark.parametrize(("is_told", "status"), [(False, 130), (True, 0)])
+def test_success_means_that_the_story_was_told(
+    monkeypatch: pytest.MonkeyPatch, is_told: bool, status: int
+) -> None:
+    """Ctrl+C ends the serving of a finished story, and breaks an unfinished one off."""
+
+    def interrupted(command: Command, *args: Any) -> None:
+        command._is_told = is_told
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Command, "_demonstrate", interrupted)
+    try:
+        call_command(Command(), stdout=io.StringIO())
+        found = 0
+    except CommandError as error:
+        found = error.returncode
+    assert found == status

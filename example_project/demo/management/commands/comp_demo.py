@@ -13,7 +13,7 @@ from django.core.management import BaseCommand, CommandError, call_command
 from rich.console import Console
 
 from comp_core.metering import get_meter
-from demo.exceptions import DemoError, FiguresDisagree
+from demo.exceptions import DemoError, FiguresDisagree, StoppedEarly
 from demo.figures import invoice_figures, line_figures, run_figures
 from demo.folder import claimed, end_leftovers, require_readable
 from demo.processes import HOST, Processes, ended_by_signals, free_port, require_free
@@ -23,6 +23,8 @@ from demo.story import ADMIN, USER, Story
 
 DEFAULT_PORT = 8000
 MAX_PORT = 65_535
+# What shells report for a command that Ctrl+C ended.
+INTERRUPTED = 130
 
 
 def port_number(text: str) -> int:
@@ -35,6 +37,8 @@ def port_number(text: str) -> int:
 class Command(BaseCommand):
     """Migrates, starts the site beside a stand-in for Stripe, tells the story, and serves."""
 
+    # Whether every figure has been shown to agree: what exit status 0 stands for.
+    _is_told = False
     help = "Show the whole of it: sign-up, runs, usage, invoice. Payments are simulated."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -55,7 +59,9 @@ class Command(BaseCommand):
                 self._demonstrate(console, options)
         except DemoError as error:
             raise CommandError(str(error)) from error
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
+            if not self._is_told:
+                raise CommandError(str(StoppedEarly()), returncode=INTERRUPTED) from error
             console.print("Stopped.")
 
     def _demonstrate(self, console: Console, options: dict[str, Any]) -> None:
@@ -106,6 +112,7 @@ class Command(BaseCommand):
         agreeing = [each.agrees for rows in (runs, lines, invoices) for each in rows]
         if not (runs and lines and all(agreeing)):
             raise FiguresDisagree
+        self._is_told = True
 
     def _serve(self, console: Console, processes: Processes, site_url: str) -> None:
         console.print(f"\nThe site: [bold]{site_url}/[/]  (Ctrl+C ends it)", highlight=False)
