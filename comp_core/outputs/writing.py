@@ -64,11 +64,10 @@ def _plain_scalar(value: Any, where: str, no_number: NoNumber) -> Any:
         return int(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else no_number(float(value))
-    if getattr(getattr(value, "dtype", None), "kind", "") in ("M", "m"):
-        # NumPy's moments and durations: tolist() would make bare numbers of nanoseconds.
-        return _moments(value)
     if hasattr(value, "tolist"):  # NumPy scalars and arrays
-        return plain(value.tolist(), where, no_number)
+        # Of moments and durations tolist() would make bare numbers of nanoseconds.
+        timed = getattr(getattr(value, "dtype", None), "kind", "") in ("M", "m")
+        return _moments(value) if timed else plain(value.tolist(), where, no_number)
     if hasattr(value, "is_finite") and not value.is_finite():  # Decimal
         return no_number(float(value))
     return _text(value, where)
