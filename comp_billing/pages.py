@@ -37,6 +37,8 @@ INVOICE_WORDS = {
     "uncollectible": _("Given up"),
     "void": _("Cancelled"),
 }
+# Below Stripe's least charge an amount waits on the customer's balance; a credit lies there too.
+PAID_FROM_BALANCE = _("Settled on your balance at Stripe; your card was not charged")
 
 
 @dataclass(frozen=True)
@@ -111,10 +113,10 @@ def card(request: HttpRequest) -> HttpResponseBase:
 
 
 def _with_words(row: InvoiceRow) -> dict[str, Any]:
-    return {
-        "row": row,
-        "words": INVOICE_WORDS.get(row.status, row.status),
-    }
+    words = INVOICE_WORDS.get(row.status, row.status)
+    if row.status == "paid" and row.total > 0 and not row.amount_paid:
+        words = PAID_FROM_BALANCE
+    return {"row": row, "words": words}
 
 
 def _period_end(user: Any) -> datetime | None:

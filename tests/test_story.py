@@ -117,7 +117,7 @@ def reported(visitor: Visitor) -> bool:
 
 def invoice_rows(visitor: Visitor) -> list[str]:
     visitor.visit("/billing/invoices/")
-    return [row for row in visitor.texts("table tbody tr") if "Paid" in row]
+    return [row for row in visitor.texts("table tbody tr") if "Settled" in row]
 
 
 def invoice_lines(site: Site) -> list[dict[str, Any]]:

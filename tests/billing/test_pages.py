@@ -78,6 +78,23 @@ def test_invoices_show_status_amount_and_stripes_pages() -> None:
         assert part in text
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"total": 250, "amount_paid": 250}, "Paid"),
+        ({"total": 3, "amount_paid": 0}, "Settled on your balance at Stripe"),
+        ({"total": 0, "amount_paid": 0}, "Paid"),
+    ],
+)
+def test_a_paid_invoice_says_whether_the_card_was_charged(
+    values: dict[str, int], words: str
+) -> None:
+    """A few cents are not charged but kept for the next invoice, and nothing needs no balance."""
+    owner = make_profile()
+    invoice(customer(owner), status="paid", **values)
+    assert f"<td>{words}" in text_of(owner, "invoices")
+
+
 def test_invoices_are_the_users_own() -> None:
     """Nobody sees another's; the empty page says when the first comes."""
     invoice(customer(make_profile()))
