@@ -8,11 +8,12 @@ from django.db.models import Q
 from model_utils.managers import InheritanceQuerySet
 
 from comp_core.models import Run
+from comp_users.access import is_staff
 
 
 def visible_runs(user: Any) -> InheritanceQuerySet[Run]:
     """The user's own and all public runs; every run for staff."""
-    if getattr(user, "is_staff", False):
+    if is_staff(user):
         return Run.objects.all()
     visible = Q(is_public=True)
     if getattr(user, "is_authenticated", False):

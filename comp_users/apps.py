@@ -23,9 +23,10 @@ class CompUsersConfig(AppConfig):
     def ready(self) -> None:
         from django.utils.translation import gettext_lazy as _
 
+        from comp_users.access import is_staff
         from comp_users.checks import check_settings
         from comp_users.models import Profile
-        from comp_users.navigation import Link, register, staff
+        from comp_users.navigation import Link, register
         from comp_users.profiles import ensure_all_profiles, ensure_profile
 
         user_model = get_user_model()
@@ -40,7 +41,7 @@ class CompUsersConfig(AppConfig):
             if apps is None or _has_tables(apps, Profile, user_model):
                 ensure_all_profiles(using=using)
 
-        register(Link(label=_("Admin"), url_name="admin:index", shown=staff, order=90))
+        register(Link(label=_("Admin"), url_name="admin:index", shown=is_staff, order=90))
         checks.register(check_settings)
         # From every sender: a proxy or a child of the user model sends its own name only.
         post_save.connect(

@@ -11,6 +11,7 @@ from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 from model_utils.models import TimeStampedModel
 
+from comp_users.access import is_staff
 from comp_users.conf import conf
 
 
@@ -79,7 +80,7 @@ class Profile(TimeStampedModel):
         if project.is_public:
             return self.public_access
         # A host's own user model may know no staff.
-        return getattr(self.user, "is_staff", False) or project.owner_id == self.pk
+        return is_staff(self.user) or project.owner_id == self.pk
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
@@ -90,7 +91,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
 
     def visible_to(self, user: object) -> ProjectQuerySet:
         """Public and listed projects; their own, for owners; all, for staff."""
-        if getattr(user, "is_staff", False):
+        if is_staff(user):
             return self.all()
         public = Q(is_public=True, listed=True)
         if getattr(user, "is_authenticated", False):

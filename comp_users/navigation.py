@@ -18,10 +18,6 @@ def logged_in(user: Any) -> bool:
     return bool(user.is_authenticated)
 
 
-def staff(user: Any) -> bool:
-    return bool(user.is_staff)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Link:
     """A link of the header. ``label`` may be lazy; ``shown`` decides by the user."""

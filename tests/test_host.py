@@ -39,5 +39,6 @@ def test_a_site_with_its_own_user_model(tmp_path: Path) -> None:
         "migrations": "No changes detected",
         "runs": [["one.models", "succeeded", ""], ["two.models", "succeeded", ""]],
         "pages": [200, 200, 200, 200],
+        "own_pages": [200, 200],
         "profiles": 3,
     }

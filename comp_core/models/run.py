@@ -13,6 +13,7 @@ from model_utils.managers import InheritanceManager
 from model_utils.models import TimeStampedModel
 
 from comp_core.status import TERMINAL, RunStatus
+from comp_users.access import is_staff
 from comp_users.models import Profile, Project
 
 
@@ -147,4 +148,4 @@ class Run(TimeStampedModel):
     def visible_to(self, user: Any) -> bool:
         """Owner and staff always; everybody when the run is public."""
         profile = getattr(user, "profile", None)
-        return self.is_public or getattr(user, "is_staff", False) or profile == self.owner
+        return self.is_public or is_staff(user) or profile == self.owner

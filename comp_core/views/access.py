@@ -13,6 +13,7 @@ from comp_core.models import CoreInputs, Run
 from comp_core.projects import project_for
 from comp_core.registry import get_spec, registered
 from comp_core.runs import visible_runs
+from comp_users.access import is_staff
 from comp_users.models import Profile, Project
 
 
@@ -47,7 +48,7 @@ def visible_run(user: Any, pk: uuid.UUID) -> Run:
 def own_run(user: Any, pk: uuid.UUID) -> Run:
     """A run that the user may change: their own, any for staff."""
     run = visible_run(user, pk)
-    if not (user.is_staff or run.owner.user_id == user.pk):
+    if not (is_staff(user) or run.owner.user_id == user.pk):
         raise Http404
     return run
 
@@ -55,7 +56,7 @@ def own_run(user: Any, pk: uuid.UUID) -> Run:
 def own_inputs(user: Any, spec: ModelSpec, pk: uuid.UUID) -> CoreInputs:
     """Inputs that the user may look at: their own, any for staff."""
     found = spec.inputs_model._default_manager.select_related("owner__user").filter(pk=pk).first()
-    if found is None or not (user.is_staff or found.owner.user_id == user.pk):
+    if found is None or not (is_staff(user) or found.owner.user_id == user.pk):
         raise Http404
     inputs: CoreInputs = found
     return inputs

@@ -24,6 +24,7 @@ from comp_core.registry import spec_of
 from comp_core.status import RunStatus
 from comp_core.views.access import own_run, visible_run
 from comp_core.worker import worker_seen_recently
+from comp_users.access import is_staff
 from comp_users.pages import render_page
 
 RUNS_PER_PAGE = 50
@@ -108,7 +109,7 @@ def _status_context(request: HttpRequest, run: Run) -> dict[str, Any]:
 
 
 def _may_change(user: Any, run: Run) -> bool:
-    return bool(user.is_staff or run.owner.user_id == user.pk)
+    return bool(is_staff(user) or run.owner.user_id == user.pk)
 
 
 def _is_plain(receipt: Receipt) -> bool:

@@ -56,6 +56,15 @@ def pages() -> list[int]:
     return [client.get(page, follow=True).status_code for page in PAGES]
 
 
+def own_pages() -> list[int]:
+    """The pages of a member's own run and inputs; this site's members know no staff."""
+    run = Run.objects.select_subclasses().order_by("project__slug")[0]
+    client = Client()
+    client.force_login(run.owner.user)
+    addresses = (run.get_absolute_url(), f"/models/model-one/inputs/{run.inputs_id}/")
+    return [client.get(address, follow=True).status_code for address in addresses]
+
+
 def there_and_back() -> int:
     """How many members have a profile after the library was taken away and put back."""
     for app in ("one", "two", "comp_core", "comp_users"):
@@ -65,7 +74,8 @@ def there_and_back() -> int:
 
 
 def main() -> None:
-    told: dict[str, Any] = {"migrations": migrations(), "runs": runs(), "pages": pages()}
+    told: dict[str, Any] = {"migrations": migrations(), "runs": runs()}
+    told |= {"pages": pages(), "own_pages": own_pages()}
     json.dump({**told, "profiles": there_and_back()}, sys.stdout)
 
 
