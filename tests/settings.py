@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
-import django
+
+from comp_core import host
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 SECRET_KEY = "tests-only-tests-only-tests-only-tests-only-50-characters"
@@ -32,11 +33,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    *(["django_tasks"] if django.VERSION < (6, 0) else []),
-    "django_tasks_db",
-    "django_htmx",
-    "comp_users",
-    "comp_core",
+    *host.APPS,
     "comp_billing",
     "tests.testapp",
 ]
@@ -73,16 +70,12 @@ def _database() -> dict[str, Any]:
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("COMP_TEST_SQLITE", ":memory:"),
-        "OPTIONS": {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        },
+        "OPTIONS": host.SQLITE_OPTIONS,
     }
 
 
 DATABASES = {"default": _database()}
-TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": []}}
+TASKS = host.TASKS
 COMP_BILLING = {
     "SECRET_KEY": "sk_test_comp",
     "WEBHOOK_SECRETS": ["whsec_tests"],

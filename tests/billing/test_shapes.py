@@ -145,6 +145,22 @@ def test_the_product_of_a_line_is_found_where_it_is_and_was(
 
 
 @pytest.mark.parametrize(
+    ("line", "item"),
+    [
+        ({"parent": {"subscription_item_details": {"subscription_item": "si_1"}}}, "si_1"),
+        ({"subscription_item": "si_1"}, "si_1"),
+        ({"parent": {"type": "invoice_item_details"}}, None),
+        ({}, None),
+    ],
+)
+def test_the_item_of_a_line_is_found_where_it_is_and_was(
+    line: dict[str, Any], item: str | None
+) -> None:
+    """Under ``parent`` since 2025-03-31."""
+    assert shapes.line_item(line) == item
+
+
+@pytest.mark.parametrize(
     ("page", "whole"),
     [
         ({"data": [], "has_more": False}, True),
