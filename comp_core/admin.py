@@ -15,8 +15,10 @@ from comp_core.lifecycle import cancel
 from comp_core.models import Run, Worker
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class ReadOnlyAdmin(admin.ModelAdmin[Any]):
     """Rows that the library alone writes."""
+
+    show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -16,7 +16,7 @@ class CoreSettings(SettingsDict):
     CURRENCY = Setting("usd", "ISO 4217 code of the site's one currency, lower case.")
     TASK_BACKEND = Setting("default", "Alias in TASKS of the backend that carries tickets.")
     CHECK_QUEUE = Setting("checks", "Queue of input checks, which never wait behind runs.")
-    STORAGE = Setting("default", "Alias in STORAGES where outputs and uploads are kept.")
+    STORAGE = Setting("default", "Alias in STORAGES where outputs are kept.")
     PYTHON = Setting(sys.executable, "Python interpreter that executes models.")
     LEASE_SECONDS = Setting(
         60, "How long a run stays a silent worker's.", types=(int, float), minimum=1

@@ -15,23 +15,9 @@ from django.utils.translation import gettext_lazy as _
 
 from comp_billing.models import StripeObject
 from comp_billing.money import format_amount
+from comp_core.admin import ReadOnlyAdmin
 
 DASHBOARD = "https://dashboard.stripe.com"
-
-
-class ReadOnlyAdmin(admin.ModelAdmin[Any]):
-    """Rows that only Stripe, or the library's verbs, may change."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 def related(name: str, description: Any) -> Any:

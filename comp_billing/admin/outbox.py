@@ -12,9 +12,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from comp_billing.admin.base import ReadOnlyAdmin, pretty, related
+from comp_billing.admin.base import pretty, related
 from comp_billing.events import process_again
 from comp_billing.models import Event, Intent, Reservation, UsageRecord
+from comp_core.admin import ReadOnlyAdmin
 
 USERNAME = get_user_model().USERNAME_FIELD
 

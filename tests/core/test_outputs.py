@@ -14,7 +14,9 @@ import pandas as pd
 import pytest
 
 from comp_core.outputs import Chart, File, Table
+from comp_core.outputs.store import save_outputs
 from comp_core.outputs.writing import Rejected, collect, write_outputs
+from tests.core.builders import make_claimed, stored_files
 
 
 def write(directory: Path, *outputs: Any) -> list[dict[str, Any]]:
@@ -104,3 +106,16 @@ def test_a_cycle(tmp_path: Path) -> None:
     tree["self"] = tree
     with pytest.raises(RecursionError):
         write(tmp_path, Chart("C", tree))
+
+
+@pytest.mark.django_db
+def test_what_was_stored_goes_when_a_later_output_cannot_be_stored(tmp_path: Path) -> None:
+    """The first of two is removed again, and the storage's error raised."""
+    run = make_claimed()
+    first, second = write(tmp_path, File("a.txt", "a"), File("b.txt", "b"))
+    (tmp_path / second["file"]).unlink()
+
+    with pytest.raises(FileNotFoundError):
+        save_outputs(run, [first, second], tmp_path, between=lambda: None)
+
+    assert stored_files(run) == []

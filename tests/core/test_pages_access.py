@@ -145,3 +145,19 @@ def test_a_list_of_runs_takes_few_statements(
     client = visitor(owner)
     with django_assert_max_num_queries(5):
         client.get("/models/runs/")
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [(1, (False, True)), (2, (True, True)), (3, (True, False))],
+)
+def test_a_long_list_is_turned_over_page_by_page(
+    page: int, expected: tuple[bool, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Newer runs on the page before, older ones on the page after."""
+    monkeypatch.setattr("comp_core.views.runs.RUNS_PER_PAGE", 1)
+    owner = make_profile()
+    make_run(owner=owner), make_run(owner=owner), make_run(owner=owner)
+    text = visitor(owner).get(f"{reverse('comp_core:runs')}?page={page}").content.decode()
+    newer, older = f'rel="prev" href="?page={page - 1}"', f'rel="next" href="?page={page + 1}"'
+    assert (newer in text, older in text) == expected

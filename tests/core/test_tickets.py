@@ -63,6 +63,14 @@ def test_old_tickets_go() -> None:
     assert (prune_tickets(), DBTaskResult.objects.ready().count()) == (1, 1)
 
 
+def test_tickets_of_today_stay() -> None:
+    """What was carried out within the last day can still be looked up."""
+    make_run()
+    drain()
+    age(DBTaskResult.objects, enqueued_at=80_000)
+    assert prune_tickets() == 0
+
+
 def test_a_ticket_that_is_carried_out_is_not_pruned() -> None:
     """It may have waited as long as a run may, and its run may take as long as it may."""
     send_ticket("default")
