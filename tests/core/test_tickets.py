@@ -64,10 +64,10 @@ def test_old_tickets_go() -> None:
 
 
 def test_tickets_of_today_stay() -> None:
-    """What was carried out within the last day can still be looked up."""
+    """What was carried out can be looked up for a day, however long it waited and took."""
     make_run()
     drain()
-    age(DBTaskResult.objects, enqueued_at=80_000)
+    age(DBTaskResult.objects, enqueued_at=170_000)
     assert prune_tickets() == 0
 
 
