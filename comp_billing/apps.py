@@ -69,5 +69,8 @@ class CompBillingConfig(AppConfig):
 
         from comp_users.navigation import Link, logged_in, register
 
-        link = Link(label=_("Costs"), url_name="comp_billing:costs", shown=logged_in, order=30)
-        register(link)
+        covers = ("comp_billing:invoices", "comp_billing:card")
+        url_name = "comp_billing:costs"
+        register(
+            Link(label=_("Costs"), url_name=url_name, covers=covers, shown=logged_in, order=30)
+        )

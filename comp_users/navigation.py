@@ -20,10 +20,14 @@ def logged_in(user: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """A link of the header. ``label`` may be lazy; ``shown`` decides by the user."""
+    """A link of the header. ``label`` may be lazy; ``shown`` decides by the user.
+
+    ``covers`` names further pages that are reached through the linked one.
+    """
 
     label: Any
     url_name: str
+    covers: tuple[str, ...] = ()
     shown: Callable[[Any], bool] = everybody
     order: int = 50
 
@@ -49,15 +53,20 @@ def links_for(request: HttpRequest) -> list[ShownLink]:
     """The links for this request's user; pages that the site has not mounted are left out."""
     shown = []
     for link in sorted(_links.values(), key=lambda link: link.order):
-        try:
-            url = reverse(link.url_name)
-        except NoReverseMatch:
-            continue
-        if link.shown(request.user):
-            shown.append(
-                ShownLink(label=link.label, url=url, is_current=request.path.startswith(url))
-            )
+        url = _address(link.url_name)
+        if url and link.shown(request.user):
+            pages = [url, *filter(None, map(_address, link.covers))]
+            is_current = request.path.startswith(tuple(pages))
+            shown.append(ShownLink(label=link.label, url=url, is_current=is_current))
     return _one_current(shown)
+
+
+def _address(url_name: str) -> str:
+    """Of a page; empty when the site has not mounted it."""
+    try:
+        return reverse(url_name)
+    except NoReverseMatch:
+        return ""
 
 
 def _one_current(links: list[ShownLink]) -> list[ShownLink]:

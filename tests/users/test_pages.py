@@ -154,6 +154,14 @@ def test_the_closest_link_is_the_current_one() -> None:
     assert current == ["My runs"]
 
 
+def test_a_link_is_current_on_the_pages_that_it_covers() -> None:
+    """Invoices and card are reached through Costs."""
+    user = User.objects.create_user("ann", "ann@example.org")
+    pages = ("/billing/costs/", "/billing/invoices/", "/billing/card/")
+    current = [[label for label, is_current in labels(user, page) if is_current] for page in pages]
+    assert current == [["Costs"], ["Costs"], ["Costs"]]
+
+
 def test_links_to_pages_that_are_not_mounted_are_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
