@@ -98,15 +98,6 @@ def _check_currency() -> list[checks.CheckMessage]:
                 id="comp_billing.E007",
             )
         ]
-    if conf.SECRET_KEY and core_conf.CURRENCY != conf.CURRENCY:
-        return [
-            checks.Error(
-                "Runs are priced in one currency and billed in another.",
-                hint="Give COMP_CORE['CURRENCY'] and COMP_BILLING['CURRENCY'] the same value.",
-                obj=_setting("CURRENCY"),
-                id="comp_billing.E008",
-            )
-        ]
     return []
 
 

@@ -91,14 +91,6 @@ def is_configured() -> bool:
     return bool(conf.SECRET_KEY)
 
 
-def get_client() -> stripe.StripeClient:
-    """The SDK's client for the configured key and address, one per process.
-
-    Its calls bypass the guards and the translation of errors; prefer ``call``.
-    """
-    return _link().client
-
-
 @contextmanager
 def use_http_client(http_client: stripe.HTTPClient) -> Iterator[None]:
     """Send everything, from every thread, through an SDK transport of the caller's."""

@@ -13,7 +13,9 @@ class CoreSettings(SettingsDict):
     name = "COMP_CORE"
 
     METER = Setting("comp_core.metering.NullMeter", "Dotted path of the meter that prices runs.")
-    CURRENCY = Setting("usd", "ISO 4217 code of the site's one currency, lower case.")
+    CURRENCY = Setting(
+        "usd", "ISO 4217 code, lower case, in which a site without billing shows costs."
+    )
     TASK_BACKEND = Setting("default", "Alias in TASKS of the backend that carries tickets.")
     CHECK_QUEUE = Setting("checks", "Queue of input checks, which never wait behind runs.")
     STORAGE = Setting("default", "Alias in STORAGES where outputs are kept.")
