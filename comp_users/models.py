@@ -61,9 +61,27 @@ class Profile(TimeStampedModel):
         validators=[MinValueValidator(0)],
         help_text=_("In the site's currency; empty means no cap."),
     )
+    max_running_runs = models.PositiveIntegerField(
+        _("runs at a time"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Further runs wait until one has ended; empty: as the site allows everybody."),
+    )
+    max_queued_runs = models.PositiveIntegerField(
+        _("waiting runs"),
+        null=True,
+        blank=True,
+        help_text=_("Further runs are refused; empty: as the site allows everybody."),
+    )
 
     class Meta:
         constraints = [
+            # With none at a time a run would wait for ever.
+            models.CheckConstraint(
+                condition=Q(max_running_runs__isnull=True) | Q(max_running_runs__gte=1),
+                name="comp_users_profile_runs_at_a_time",
+            ),
             models.CheckConstraint(
                 condition=Q(spending_cap__isnull=True) | Q(spending_cap__gte=0),
                 name="comp_users_profile_cap_not_negative",

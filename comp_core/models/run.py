@@ -52,6 +52,9 @@ class Run(TimeStampedModel):
     priority = models.SmallIntegerField(default=0, help_text=_("Higher starts sooner."))
     # Start-time fair queueing: the owner's n-th waiting run comes after everybody's (n-1)-th.
     start_tag = models.BigIntegerField(default=0)
+    # Waits behind its owner's own runs, not for a worker: the owner has as many under way as the
+    # site allows at a time. It has no ticket until it is admitted.
+    held = models.BooleanField(default=False, editable=False)
     attempt = models.PositiveSmallIntegerField(default=0)
     max_attempts = models.PositiveSmallIntegerField(default=2)
     lease_token = models.UUIDField(null=True, blank=True, editable=False)
@@ -61,6 +64,8 @@ class Run(TimeStampedModel):
     # A small manifest; the bytes live in storage:
     # [{"id", "title", "kind", "media_type", "filename", "path", "size", "sha256", ...}]
     outputs = models.JSONField(default=list, blank=True)
+    # When retention removed the bytes; the manifest stays.
+    outputs_pruned_at = models.DateTimeField(null=True, blank=True, editable=False)
     run_time = models.DecimalField(
         max_digits=14, decimal_places=6, null=True, blank=True, help_text=_("Seconds.")
     )
@@ -90,8 +95,14 @@ class Run(TimeStampedModel):
                 F("priority").desc(),
                 F("start_tag"),
                 F("queued_at"),
-                condition=Q(status=RunStatus.QUEUED),
+                condition=Q(status=RunStatus.QUEUED, held=False),
                 name="comp_core_run_claim",
+            ),
+            # One owner's runs under way: their number, their share, and the next to be admitted.
+            models.Index(
+                fields=["owner", "held", "queue", "priority", "start_tag"],
+                condition=Q(finished_at__isnull=True),
+                name="comp_core_run_under_way",
             ),
             models.Index(
                 fields=["lease_expires_at"],
@@ -117,6 +128,10 @@ class Run(TimeStampedModel):
                 condition=Q(status__in=TERMINAL, finished_at__isnull=False)
                 | (~Q(status__in=TERMINAL) & Q(finished_at__isnull=True)),
                 name="comp_core_run_finished_iff_terminal",
+            ),
+            models.CheckConstraint(
+                condition=Q(held=False) | Q(status=RunStatus.QUEUED),
+                name="comp_core_run_held_is_queued",
             ),
             models.CheckConstraint(
                 condition=Q(attempt__lte=F("max_attempts")), name="comp_core_run_attempts"

@@ -11,6 +11,9 @@ class Worker(models.Model):
 
     id = models.CharField(primary_key=True, max_length=64)
     queues = models.CharField(max_length=200, help_text=_("Comma-separated; empty: loops only."))
+    slots = models.PositiveSmallIntegerField(
+        default=1, help_text=_("How many runs it executes at a time.")
+    )
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField(db_index=True)
 
