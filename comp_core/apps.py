@@ -39,7 +39,7 @@ class CompCoreConfig(AppConfig):
 
     def _register_loops(self) -> None:
         from comp_core.conf import conf
-        from comp_core.lifecycle import abort_overdue, reap
+        from comp_core.lifecycle import abort_overdue, admit_held, reap
         from comp_core.maintenance import register_loop
         from comp_core.tickets import mend_tickets, prune_tickets
 
@@ -48,6 +48,7 @@ class CompCoreConfig(AppConfig):
 
         register_loop("comp_core.reap", reap, seconds=often)
         register_loop("comp_core.abort", abort_overdue, seconds=often)
+        register_loop("comp_core.admit", admit_held, seconds=often)
         register_loop("comp_core.tickets", mend_tickets, seconds=often)
         register_loop("comp_core.prune_tickets", prune_tickets, seconds=3600)
 

@@ -36,6 +36,20 @@ class CoreSettings(SettingsDict):
     TERMINATE_GRACE_SECONDS = Setting(
         2.0, "Time between SIGTERM and SIGKILL of a model.", types=(int, float), minimum=0
     )
+    MAX_RUNNING_RUNS_PER_PROFILE = Setting(
+        None,
+        "How many runs of one profile are under way at a time, the others waiting their turn; "
+        "None: any number. A profile may have a limit of its own.",
+        types=(int, type(None)),
+        minimum=1,
+    )
+    MAX_QUEUED_RUNS_PER_PROFILE = Setting(
+        10_000,
+        "How many runs of one profile may wait, further ones being refused; None: any number. "
+        "A profile may have a limit of its own.",
+        types=(int, type(None)),
+        minimum=0,
+    )
     MAX_ATTEMPTS = Setting(2, "How often a run is started before it counts as lost.", minimum=1)
     MAX_MEMORY_BYTES = Setting(
         4 * 2**30,

@@ -14,6 +14,14 @@ class RunRefused(CompError):
     """This run cannot be started now."""
 
 
+class RunHasEnded(CompError):
+    """A run that has ended never changes: copy its inputs to run them again."""
+
+
+class RunIsNotRunning(CompError):
+    """Only a running run can be given up: cancel one that waits."""
+
+
 class InputsNotValid(CompError):
     """Only checked and valid inputs can be submitted: correct the errors and submit again."""
 

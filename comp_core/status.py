@@ -38,7 +38,8 @@ class InputsStatus(models.TextChoices):
     INVALID = "invalid", _("Invalid")
 
 
-# Every legal move. ``running -> queued`` belongs to the reaper, and to a worker that has to stop.
+# Every legal move. ``running -> queued`` belongs to the reaper, to a worker that has to stop, and
+# to operators.
 LEGAL_MOVES: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.QUEUED: frozenset({RunStatus.RUNNING, RunStatus.CANCELLED, RunStatus.ABORTED}),
     RunStatus.RUNNING: frozenset(
@@ -52,5 +53,11 @@ LEGAL_MOVES: dict[RunStatus, frozenset[RunStatus]] = {
         }
     ),
 }
+
+
+def sources_of(status: RunStatus) -> list[RunStatus]:
+    """The states that a run may leave for this one; every guarded UPDATE names them."""
+    return [source for source, targets in LEGAL_MOVES.items() if status in targets]
+
 
 TERMINAL = frozenset(set(RunStatus) - set(LEGAL_MOVES))

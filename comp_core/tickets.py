@@ -16,6 +16,7 @@ from django_tasks_db.models import DBTaskResult
 
 from comp_core.compat import task_backends
 from comp_core.conf import conf
+from comp_core.crashpoints import crashpoint
 from comp_core.db import from_now
 from comp_core.models import CoreInputs, Run
 from comp_core.registry import registered
@@ -37,7 +38,9 @@ KEEP_TICKETS_SECONDS = 86_400
 
 def send_ticket(queue: str) -> None:
     """Put one ticket into a queue. Call it on commit: a ticket must never see a missing run."""
+    crashpoint("ticket:begin")
     _task(EXECUTE_NEXT).using(queue_name=queue, backend=conf.TASK_BACKEND).enqueue(queue)
+    crashpoint("ticket:committed")
 
 
 def request_check(inputs: CoreInputs) -> None:
@@ -59,6 +62,7 @@ def _mend_runs() -> int:
     waiting = (
         Run.objects.filter(
             status=RunStatus.QUEUED,
+            held=False,
             queued_at__lt=from_now(-MEND_RUNS_SECONDS),
             modified__lt=from_now(-MEND_RUNS_SECONDS),
         )

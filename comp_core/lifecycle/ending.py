@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 
-from comp_core.exceptions import CompError
-from comp_core.lifecycle.leasing import requeued
+from comp_core.crashpoints import crashpoint, step
+from comp_core.exceptions import CompError, RunHasEnded, RunIsNotRunning
+from comp_core.lifecycle.admission import admit, running_limit
+from comp_core.lifecycle.leasing import TRIES, note_interruption
 from comp_core.metering import get_meter
-from comp_core.models import Run
+from comp_core.models import Interruption, Run
 from comp_core.signals import run_finished
-from comp_core.status import TERMINAL, RunStatus
-from comp_core.tickets import send_ticket
-
-logger = logging.getLogger("comp_core")
+from comp_core.status import TERMINAL, RunStatus, sources_of
 
 MICROSECOND = Decimal("0.000001")
-# Between reading a run's status and writing to it others may move it; nobody does so often.
-CANCEL_TRIES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +58,7 @@ class Outcome:
 def finish(run_id: uuid.UUID, token: uuid.UUID, outcome: Outcome) -> bool:
     """Store an attempt's outcome. False: it lost its lease meanwhile, and nothing was written."""
     held = Q(status=RunStatus.RUNNING, lease_token=token)
-    return _end(run_id, held, outcome.status, outcome.values())
+    return end_run(run_id, held, outcome.status, outcome.values())
 
 
 def cancel(run: Run) -> Run:
@@ -71,107 +66,92 @@ def cancel(run: Run) -> Run:
 
     Answers the run as it stands now; a running one is cancelled by its worker's next heartbeat.
     """
-    for _ in range(CANCEL_TRIES):
+    for _ in range(TRIES):
         words = {"error_message": "Cancelled before it started."}
-        if _end(run.pk, Q(status=RunStatus.QUEUED), RunStatus.CANCELLED, words):
+        if end_run(run.pk, Q(status=RunStatus.QUEUED), RunStatus.CANCELLED, words):
             break
+        crashpoint("ask_cancel:begin")
         asked = Run.objects.filter(
             pk=run.pk, status=RunStatus.RUNNING, cancel_requested_at__isnull=True
         ).update(cancel_requested_at=Now(), modified=Now())
+        crashpoint("ask_cancel:committed")
         run = Run.objects.get(pk=run.pk)
         if asked or run.status in TERMINAL or run.cancel_requested_at is not None:
             return run
     return Run.objects.get(pk=run.pk)
 
 
-def abort_overdue() -> int:
-    """End runs that waited longer than their deadline for starting; answers how many."""
-    overdue = Q(status=RunStatus.QUEUED, start_deadline_at__lte=Now())
-    words = {"error_message": "No worker was free before the deadline for starting this run."}
-    return _each(overdue, lambda run_id: _end(run_id, overdue, RunStatus.ABORTED, words))
+def mark_lost(run: Run) -> Run:
+    """An operator's verb: give a running run up, whoever holds it now; answers it as it stands.
 
-
-def reap() -> int:
-    """Take runs from workers that fell silent: back to the queue, or to their end.
-
-    Row by row, each in its own transaction; answers how many runs moved. Any number of workers
-    may reap at the same time.
+    Its worker finds its token gone at the next heartbeat and discards what it has. The run costs
+    nothing. Raises RunHasEnded, or RunIsNotRunning for one that waits.
     """
-    expired = Q(status=RunStatus.RUNNING, lease_expires_at__lt=Now())
-    return _each(expired, lambda run_id: _reap(run_id, expired))
+    words = {"error_type": "GivenUp", "error_message": "An operator gave this run up."}
+    running = Q(status=RunStatus.RUNNING)
+    for _ in range(TRIES):
+        if end_run(run.pk, running, RunStatus.LOST, words, interrupted=Interruption.GIVEN_UP):
+            break
+        run = Run.objects.get(pk=run.pk)
+        if run.status in TERMINAL:
+            raise RunHasEnded
+        if run.status == RunStatus.QUEUED:
+            raise RunIsNotRunning
+    return Run.objects.get(pk=run.pk)
 
 
-def _each(due: Q, move: Callable[[uuid.UUID], bool]) -> int:
-    """Move every run that is due; one that cannot be moved does not keep the others waiting.
-
-    Answers how many moved; the first error is raised when all have had their turn.
-    """
-    moved, failure = 0, None
-    for run_id in _ids(due):
-        try:
-            moved += move(run_id)
-        except Exception as error:
-            logger.exception("Run %s could not be ended.", run_id)
-            failure = failure or error
-    if failure is not None:
-        raise failure
-    return moved
-
-
-def _reap(run_id: uuid.UUID, expired: Q) -> bool:
-    cancelled = expired & Q(cancel_requested_at__isnull=False)
-    if _end(run_id, cancelled, RunStatus.CANCELLED, {"error_message": "Cancelled."}):
-        return True
-    with transaction.atomic():
-        retry = expired & Q(cancel_requested_at__isnull=True, attempt__lt=F("max_attempts"))
-        if Run.objects.filter(retry, pk=run_id).update(**requeued()):
-            queue = Run.objects.values_list("queue", flat=True).get(pk=run_id)
-            transaction.on_commit(partial(send_ticket, queue), robust=True)
-            return True
-    words = {
-        "error_type": "WorkerLost",
-        "error_message": "The worker that ran this model vanished, as often as it was tried.",
-    }
-    exhausted = expired & Q(attempt__gte=F("max_attempts"))
-    return _end(run_id, exhausted, RunStatus.LOST, words)
-
-
-def _ids(condition: Q) -> list[uuid.UUID]:
-    return list(Run.objects.filter(condition).order_by("pk").values_list("pk", flat=True)[:500])
-
-
-def _end(run_id: uuid.UUID, guard: Q, status: RunStatus, values: dict[str, Any]) -> bool:
+def end_run(
+    run_id: uuid.UUID,
+    guard: Q,
+    status: RunStatus,
+    values: dict[str, Any],
+    *,
+    interrupted: Interruption | None = None,
+) -> bool:
     """The one terminal transition: status, price and the meter's record, in one transaction.
 
-    ``guard`` names the state that the run leaves; False when it was not in it, nothing written.
+    ``guard`` names the state that the run leaves, and the table of legal moves has its say too;
+    False when the run was not in such a state, nothing written. ``interrupted``: the attempt had
+    no outcome of its own, and is noted beside the run.
     """
     if status not in TERMINAL:
         raise CompError(f"{status!r} does not end a run.")
-    with transaction.atomic():
+    leaving = guard & Q(status__in=sources_of(status))
+    with step("end"):
         run = (
-            Run.objects.filter(guard, pk=run_id)
+            Run.objects.filter(leaving, pk=run_id)
             .select_related("project", "owner", "payer")
             .annotate(db_now=Now())
             .first()
         )
         if run is None:
             return False
-        values = {
-            **values,
-            "status": status,
-            "finished_at": run.db_now,
-            "lease_token": None,
-            "lease_expires_at": None,
-            "modified": run.db_now,
-            **_price(run, status, values),
-        }
-        if not Run.objects.filter(guard, pk=run_id).update(**values):
+        # The token pins the attempt: another one may have begun since we read the run.
+        same = Run.objects.filter(leaving, pk=run_id, lease_token=run.lease_token)
+        values = {**values, **_end_values(run, status, values)}
+        if not same.update(**values):
             return False
+        if interrupted is not None:
+            note_interruption(run, interrupted)
         for name, value in values.items():
             setattr(run, name, value)
         _tell_meter(run)
         transaction.on_commit(partial(_announce, run))
+        if running_limit(run.owner) is not None:
+            transaction.on_commit(partial(admit, run.owner_id), robust=True)
     return True
+
+
+def _end_values(run: Any, status: RunStatus, values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "status": status,
+        "finished_at": run.db_now,
+        "lease_token": None,
+        "lease_expires_at": None,
+        "held": False,
+        "modified": run.db_now,
+        **_price(run, status, values),
+    }
 
 
 def _price(run: Run, status: RunStatus, values: dict[str, Any]) -> dict[str, Any]:

@@ -7,20 +7,27 @@ from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Max, Min, Q, Subquery
-from django.db.models.functions import Now
+from django.db.models import Count, F, Q, Subquery
+from django.db.models.functions import Coalesce, Now
+from django.utils.translation import gettext as _
 
 from comp_core import __version__
 from comp_core.conf import conf
+from comp_core.crashpoints import step
+from comp_core.db import patient
 from comp_core.declaration import ModelSpec
 from comp_core.exceptions import InputsNotValid, RunRefused
+from comp_core.lifecycle.admission import admit, queued_limit, running_limit
 from comp_core.metering import get_meter
 from comp_core.models import CoreInputs, Run
 from comp_core.registry import spec_of
 from comp_core.status import InputsStatus, RunStatus
 from comp_core.tickets import send_ticket
-from comp_users.models import Project
+from comp_users.models import Profile, Project
 
+SUBMIT_PATIENCE_SECONDS = 3
+# Between two of one owner's waiting runs there is a place for a newcomer's.
+OWN_STEP = 2
 KEY_TAKEN = "This idempotency key belongs to a run of another model: use a new key for each wish."
 
 
@@ -44,9 +51,16 @@ def submit(
         "idempotency_key": idempotency_key or None,
         "parent": parent,
     }
+    if transaction.get_connection().in_atomic_block:
+        return _submit_once(spec, inputs, wish)
+    # The database may choose us to break a deadlock; submitting again answers the same run.
+    return patient(SUBMIT_PATIENCE_SECONDS)(_submit_once)(spec, inputs, wish)
+
+
+def _submit_once(spec: ModelSpec, inputs: CoreInputs, wish: dict[str, Any]) -> Run:
     try:
-        with transaction.atomic():
-            return _submit(spec, inputs, wish)
+        with step("submit"):
+            run = _submit(spec, inputs, wish)
     except IntegrityError:
         # Somebody else submitted the same at the same moment and was first.
         existing = _existing(spec, inputs, wish["idempotency_key"])
@@ -55,6 +69,7 @@ def submit(
         if existing is None:
             raise
         return existing
+    return run
 
 
 def _submit(spec: ModelSpec, inputs: CoreInputs, wish: dict[str, Any]) -> Run:
@@ -85,7 +100,8 @@ def _submit(spec: ModelSpec, inputs: CoreInputs, wish: dict[str, Any]) -> Run:
     run = _new_run(spec, locked, wish)
     run.save(force_insert=True)
     get_meter().authorize(run)
-    transaction.on_commit(partial(send_ticket, run.queue), robust=True)
+    enter = partial(admit, run.owner_id) if run.held else partial(send_ticket, run.queue)
+    transaction.on_commit(enter, robust=True)
     return run
 
 
@@ -104,6 +120,7 @@ def _new_run(spec: ModelSpec, inputs: Any, wish: dict[str, Any]) -> Run:
     project = _project(spec, owner_id=owner.pk)
     if not owner.may_run(project):
         raise RunRefused("Your account may not run this model.")
+    _refuse_too_many(owner, project)
     wish["is_public"] = owner.runs_public if wish["is_public"] is None else wish["is_public"]
     run: Run = spec.run_model(
         inputs=inputs,
@@ -117,6 +134,8 @@ def _new_run(spec: ModelSpec, inputs: Any, wish: dict[str, Any]) -> Run:
         queued_at=project.db_now,
         start_deadline_at=project.db_now + timedelta(seconds=conf.QUEUE_DEADLINE_SECONDS),
         start_tag=_start_tag(project),
+        # Whether there is room is told under a lock of its own, once this run is committed.
+        held=running_limit(owner) is not None,
         server_cost=project.server_cost,
         currency=get_meter().currency,
         upstream_version=project.upstream_version,
@@ -126,21 +145,34 @@ def _new_run(spec: ModelSpec, inputs: Any, wish: dict[str, Any]) -> Run:
     return run
 
 
+def _refuse_too_many(owner: Profile, project: Any) -> None:
+    """Bounds what one profile may heap up. Submits at the same moment may pass it by a few."""
+    limit = queued_limit(owner)
+    if limit is not None and project.own_queued >= limit:
+        raise RunRefused(
+            _(
+                "%(waiting)d of your runs are waiting, and no more than %(limit)d may:"
+                " wait until some have started, or cancel some."
+            )
+            % {"waiting": project.own_queued, "limit": limit}
+        )
+
+
 def _project(spec: ModelSpec, *, owner_id: int) -> Any:
     """The project with the moment by the database's clock and the state of the fair share."""
-    waiting = Run.objects.filter(
-        queue=spec.queue, priority=spec.priority, status=RunStatus.QUEUED
-    ).order_by()
-    active = Run.objects.filter(
-        queue=spec.queue,
-        priority=spec.priority,
-        status__in=[RunStatus.QUEUED, RunStatus.RUNNING],
-    ).order_by()
+    under_way = Run.objects.filter(finished_at__isnull=True).order_by()
+    of_owner = under_way.filter(owner=owner_id)
+    same = {"queue": spec.queue, "priority": spec.priority}
     annotated = Project.objects.annotate(
         db_now=Now(),
-        queue_head=_aggregate(waiting, Min("start_tag")),
-        served=_aggregate(active.filter(status=RunStatus.RUNNING), Max("start_tag")),
-        own_last=_aggregate(active.filter(owner=owner_id), Max("start_tag")),
+        own_queued=_scalar(of_owner.filter(status=RunStatus.QUEUED), Count("pk")),
+        own_last=_first(of_owner.filter(**same).order_by("-start_tag")),
+        queue_head=_first(
+            under_way.filter(status=RunStatus.QUEUED, held=False, **same).order_by("start_tag")
+        ),
+        served=_first(
+            under_way.filter(status=RunStatus.RUNNING, **same).order_by("-start_tag"),
+        ),
     )
     try:
         return annotated.get(slug=spec.slug)
@@ -149,18 +181,26 @@ def _project(spec: ModelSpec, *, owner_id: int) -> Any:
         raise RunRefused(text) from None
 
 
-def _aggregate(runs: Any, aggregate: Any) -> Subquery:
-    """An aggregate over all of these runs as a scalar subquery."""
-    group = runs.annotate(everything=F("queue")).values("everything")
-    return Subquery(group.annotate(tag=aggregate).values("tag"))
+def _first(runs: Any) -> Subquery:
+    """The first of these runs' tags: read off the end of an index, however many there are."""
+    return Subquery(runs.values("start_tag")[:1])
+
+
+def _scalar(runs: Any, aggregate: Any) -> Any:
+    """An aggregate over all of these runs as a scalar subquery; 0 over none."""
+    group = runs.annotate(everything=F("owner")).values("everything")
+    return Coalesce(Subquery(group.annotate(found=aggregate).values("found")), 0)
 
 
 def _start_tag(project: Any) -> int:
-    """Start-time fair queueing: the place that each waiting run takes, one step per run and owner.
+    """Start-time fair queueing: the place that each waiting run takes among those of its priority.
 
-    A new owner starts level with whoever is next, and each owner's n-th waiting run comes after
-    the others' (n-1)-th, so ten thousand runs of one delay another's first by one run's length.
+    Each owner's runs stand two steps apart. A newcomer's first stands one step behind the run
+    that was started last, and so before whatever its owner has waiting: ten thousand runs of one
+    delay another's first by the rest of the run that a worker is at. Because each start moves
+    that place on, a stream of newcomers cannot pass a waiting run for ever.
     """
-    level = project.queue_head if project.queue_head is not None else project.served
-    own_next = 0 if project.own_last is None else project.own_last + 1
-    return max(level or 0, own_next)
+    places = [project.queue_head] if project.queue_head is not None else []
+    places += [project.served + 1] if project.served is not None else []
+    own_next = 0 if project.own_last is None else project.own_last + OWN_STEP
+    return max(min(places, default=0), own_next)

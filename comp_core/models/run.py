@@ -98,11 +98,21 @@ class Run(TimeStampedModel):
                 condition=Q(status=RunStatus.QUEUED, held=False),
                 name="comp_core_run_claim",
             ),
-            # One owner's runs under way: their number, their share, and the next to be admitted.
+            # An owner's runs under way: the last one's place, and how many of them wait.
             models.Index(
-                fields=["owner", "held", "queue", "priority", "start_tag"],
+                fields=["owner", "queue", "priority", "-start_tag"],
+                condition=Q(finished_at__isnull=True),
+                name="comp_core_run_share",
+            ),
+            models.Index(
+                fields=["owner", "status", "held"],
                 condition=Q(finished_at__isnull=True),
                 name="comp_core_run_under_way",
+            ),
+            models.Index(
+                fields=["owner", "-priority", "start_tag"],
+                condition=Q(held=True),
+                name="comp_core_run_held",
             ),
             models.Index(
                 fields=["lease_expires_at"],
