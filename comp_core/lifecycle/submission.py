@@ -200,7 +200,6 @@ def _start_tag(project: Any) -> int:
     delay another's first by the rest of the run that a worker is at. Because each start moves
     that place on, a stream of newcomers cannot pass a waiting run for ever.
     """
-    places = [project.queue_head] if project.queue_head is not None else []
-    places += [project.served + 1] if project.served is not None else []
+    now = project.queue_head if project.served is None else project.served + 1
     own_next = 0 if project.own_last is None else project.own_last + OWN_STEP
-    return max(min(places, default=0), own_next)
+    return max(now or 0, own_next)
