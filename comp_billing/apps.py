@@ -59,9 +59,9 @@ class CompBillingConfig(AppConfig):
         register_loop("comp_billing.customers", customers.ensure_customers, seconds=30)
         register_loop("comp_billing.catalog", catalog.plan_all, seconds=30)
         register_loop("comp_billing.items", subscriptions.ensure_items, seconds=10)
-        register_loop("comp_billing.intents", intents.carry_out_due, seconds=2)
-        register_loop("comp_billing.usage", usage.report_due, seconds=2)
-        register_loop("comp_billing.events", events.process_due_events, seconds=2)
+        register_loop("comp_billing.intents", intents.carry_out_due, seconds=2, everywhere=True)
+        register_loop("comp_billing.usage", usage.report_due, seconds=2, everywhere=True)
+        register_loop("comp_billing.events", events.process_due_events, seconds=2, everywhere=True)
         register_loop("comp_billing.charges", mirror.mend_links, seconds=60)
 
     def _register_links(self) -> None:

@@ -81,7 +81,7 @@ class CoreSettings(SettingsDict):
         minimum=0,
     )
     MAINTENANCE_SECONDS = Setting(
-        2.0, "Pause between two maintenance rounds.", types=(int, float), minimum=0.01
+        1.0, "Pause between two maintenance rounds.", types=(int, float), minimum=0.01
     )
 
 

@@ -100,6 +100,14 @@ class Migration(migrations.Migration):
                 name="comp_core_run_held",
             ),
         ),
+        migrations.AddIndex(
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("held", False), ("status", "queued")),
+                fields=["start_deadline_at"],
+                name="comp_core_run_deadlines",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="run",
             constraint=models.CheckConstraint(

@@ -119,6 +119,12 @@ class Run(TimeStampedModel):
                 condition=Q(status=RunStatus.RUNNING),
                 name="comp_core_run_leases",
             ),
+            # Every worker asks every few seconds whether one has waited too long.
+            models.Index(
+                fields=["start_deadline_at"],
+                condition=Q(status=RunStatus.QUEUED, held=False),
+                name="comp_core_run_deadlines",
+            ),
         ]
         constraints = [
             models.CheckConstraint(
