@@ -13,6 +13,7 @@ from django.db import models, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from comp_core.crashpoints import step
 from comp_core.exceptions import InputsFrozen, RunRefused
 from comp_core.execution import clean
 from comp_core.lifecycle import submit
@@ -39,7 +40,7 @@ def save_inputs(inputs: I, *, run_request: dict[str, Any] | None = None) -> I:
     inputs.status = InputsStatus.PENDING
     inputs.errors_warnings = {}
     inputs.run_request = run_request
-    with transaction.atomic():
+    with step("save_inputs"):
         if not inputs._state.adding:
             # Waits for a submit of these inputs that is under way.
             type(inputs)._default_manager.select_for_update().filter(pk=inputs.pk).first()
@@ -114,7 +115,7 @@ def apply_check(inputs: CoreInputs, result: CheckResult) -> str:
     manager = type(inputs)._default_manager
     status = InputsStatus.INVALID if result.errors else InputsStatus.VALID
     found: dict[str, Any] = {"errors": result.errors} if result.errors else {}
-    with transaction.atomic():
+    with step("verdict"):
         pending = manager.filter(pk=inputs.pk, status=InputsStatus.PENDING)
         if not pending.update(status=status, errors_warnings=found, modified=Now()):
             return str(manager.values_list("status", flat=True).get(pk=inputs.pk))
@@ -136,7 +137,7 @@ def submit_as_wished(inputs: CoreInputs, wish: dict[str, Any]) -> None:
     if parent is not None:
         wish = {**wish, "parent": Run.objects.filter(pk=uuid.UUID(str(parent))).first()}
     try:
-        with transaction.atomic():
+        with step("wish"):
             submit(inputs, **wish)
     except RunRefused as refusal:
         inputs.errors_warnings = {"errors": {NON_FIELD_ERRORS: [str(refusal)]}}

@@ -12,6 +12,7 @@ from django.core.exceptions import NON_FIELD_ERRORS
 from django.db import InterfaceError, OperationalError, close_old_connections
 
 from comp_core.conf import conf
+from comp_core.crashpoints import crashpoint
 from comp_core.db import patient
 from comp_core.execution import bad_outcome, clean, failed, start_model
 from comp_core.jobs import Scratch, scratch_directory
@@ -47,12 +48,14 @@ def execute(run: Run) -> bool:
         raise ValueError("Only a claimed run can be executed.")
     watch = _RunWatch(run, run.lease_token)
     try:
+        crashpoint("execute:begin")
         spec = get_spec(run.project.slug)
         inputs = spec.run_model._base_manager.select_related("inputs").get(pk=run.pk).inputs
         with scratch_directory() as scratch:
             ending = start_model(
                 "run", spec, inputs, scratch, deadline_seconds=run.timeout_seconds, watch=watch
             )
+            crashpoint("model:ended")
             return _conclude(run, ending, scratch, watch)
     except (OperationalError, InterfaceError):
         raise  # no end can be written down now: the run is taken up again when its lease ends
@@ -153,6 +156,7 @@ def _succeed(run: Run, ending: Ending, scratch: Scratch, watch: _RunWatch) -> bo
     answer = ending.answer or {}
     entries = clean(answer["outputs"])
     manifest = save_outputs(run, entries, scratch.outputs, between=watch.keep_lease)
+    crashpoint("outputs:stored")
     outcome = Outcome(
         status=RunStatus.SUCCEEDED,
         # The model's own clock, which starts after the imports; never more than ours.
