@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 from django.db import transaction
@@ -69,5 +70,13 @@ def _room(owner: Profile) -> int:
 def admit_held() -> int:
     """A loop's round: admit for every owner of held runs, should an end have failed to do so, or
     a limit have been raised; answers how many runs were admitted."""
-    owners = Run.objects.filter(held=True).order_by().values_list("owner", flat=True).distinct()
-    return sum(admit(owner_id) for owner_id in owners)
+    return sum(admit(owner_id) for owner_id in _owners_of_held())
+
+
+def _owners_of_held() -> Iterator[int]:
+    """One access to the index for each owner, however many of their runs are held."""
+    held = Run.objects.filter(held=True).order_by("owner_id").values_list("owner_id", flat=True)
+    owner_id = held.first()
+    while owner_id is not None:
+        yield owner_id
+        owner_id = held.filter(owner_id__gt=owner_id).first()

@@ -162,6 +162,9 @@ def _project(spec: ModelSpec, *, owner_id: int) -> Any:
     """The project with the moment by the database's clock and the state of the fair share."""
     under_way = Run.objects.filter(finished_at__isnull=True).order_by()
     of_owner = under_way.filter(owner=owner_id)
+    # Whatever runs has a lease. Said so, because it leads to the index of leases, which holds as
+    # many rows as there are busy workers; by the status alone SQLite reads all that wait.
+    leased = Run.objects.filter(status=RunStatus.RUNNING, lease_expires_at__isnull=False)
     same = {"queue": spec.queue, "priority": spec.priority}
     annotated = Project.objects.annotate(
         db_now=Now(),
@@ -170,9 +173,7 @@ def _project(spec: ModelSpec, *, owner_id: int) -> Any:
         queue_head=_first(
             under_way.filter(status=RunStatus.QUEUED, held=False, **same).order_by("start_tag")
         ),
-        served=_first(
-            under_way.filter(status=RunStatus.RUNNING, **same).order_by("-start_tag"),
-        ),
+        served=_first(leased.filter(**same).order_by("-start_tag")),
     )
     try:
         return annotated.get(slug=spec.slug)
