@@ -1,66 +1,48 @@
-"""The process that executes a model: started by path, one per run, standard library only.
+"""The process that executes a model: one per run, standard library only.
 
-Its interpreter needs neither Django nor this library installed. The one argument names the job, a
-JSON file; standard input is the lifeline, which only ever ends; answers are JSON lines on what was
-standard output. What the model prints goes to standard error, of which the parent keeps the tail.
+Its interpreter (Python 3.8 or later) needs neither Django nor this library installed. The one
+argument names the job, a file in marshal's format; standard input is the lifeline, which only ever
+ends; answers are JSON lines on what was standard output. What the model prints goes to standard
+error, of which the parent keeps the tail.
 """
 
 from __future__ import annotations
 
-import sys
-
-# Our own directory must not shadow the model's imports: it holds names such as "inputs".
-if sys.path and sys.path[0] == __file__.rpartition("/")[0]:
-    del sys.path[0]
-
-# Every module imported here is paid for by every run: the others wait until they are needed.
+# Every module named here is paid for by every run: a test holds the list, the others wait until
+# they are needed. The references taken here also outlast what a model does to ``sys.modules``.
 import _thread
 import fcntl
-import importlib
-import json
+import marshal
 import os
 import resource
-import time
+import sys
+from itertools import islice
+from time import monotonic
+
+from comp_core import progress
+from comp_core.channel import SHORT_LENGTH, Channel
+from comp_core.outputs import encoding, writing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-PROGRESS_SECONDS = 0.1
 MESSAGE_LENGTH = 4000
 TRACEBACK_LENGTH = 16_384
+# Of what validate() says, so many fields and so many messages for each.
+MAX_FIELDS, MAX_MESSAGES, FIELD_MESSAGE_LENGTH = 100, 20, 1000
 SIGKILL = 9
 F_SETSIG = 10  # Linux; the fcntl module of some builds does not name it
-PR_SET_PDEATHSIG = 1
-
-
-class Channel:
-    """JSON lines to the parent."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self.lock = _thread.allocate_lock()
-        self.next_progress = 0.0
-
-    def send(self, message: dict[str, Any]) -> None:
-        line = json.dumps(message).encode() + b"\n"
-        with self.lock:
-            while line:
-                line = line[os.write(self.descriptor, line) :]
-
-    def progress(self, fraction: float, message: str = "") -> None:
-        """Passed on at most ten times a second, however often the model calls."""
-        now = time.monotonic()
-        if now >= self.next_progress:
-            self.next_progress = now + PROGRESS_SECONDS
-            words = str(message)[:200]
-            self.send({"type": "progress", "fraction": float(fraction), "message": words})
+# Above what models close or write to when they go through all descriptors.
+FIRST_DESCRIPTOR = 1000
+# The exit status of a process that can no longer answer; comp_core.execution has words for it.
+UNHEARD_STATUS = 113
 
 
 def take_over_streams() -> tuple[int, Channel]:
     """Move the protocol off descriptors 0 and 1, so that prints and reads cannot disturb it."""
-    lifeline, answers = os.dup(0), os.dup(1)
+    lifeline, answers = _out_of_the_way(0), _out_of_the_way(1)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
@@ -71,9 +53,17 @@ def take_over_streams() -> tuple[int, Channel]:
     return lifeline, Channel(answers)
 
 
+def _out_of_the_way(descriptor: int) -> int:
+    try:
+        return os.dup2(descriptor, FIRST_DESCRIPTOR + descriptor, inheritable=False)
+    except OSError:
+        return os.dup(descriptor)  # this system allows fewer
+
+
 def read_job(path: str) -> dict[str, Any]:
-    with open(path, encoding="utf-8") as file:
-        job: dict[str, Any] = json.load(file)
+    """The job, which the worker alone has written: marshal would not do for anybody else's."""
+    with open(path, "rb") as file:
+        job: dict[str, Any] = marshal.load(file)  # noqa: S302
     return job
 
 
@@ -82,23 +72,15 @@ def die_with_worker(lifeline: int, worker: int) -> None:
     _thread.start_new_thread(_end_at_hangup, (lifeline,))
     if not sys.platform.startswith("linux"):
         return
-    _ask_for_parent_death_signal()
     # When the pipe's other end closes the kernel raises SIGIO by itself; as SIGKILL, and for the
-    # group, it also reaches what the model has forked, whoever holds the interpreter's lock.
+    # group, it also reaches what the model has forked, whoever holds the interpreter's lock. Only
+    # the worker has that other end: processes that it forks let go of it (comp_core.process).
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
     fcntl.fcntl(lifeline, F_SETSIG, SIGKILL)
     flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
     fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
     if os.getppid() != worker:  # it died before we asked
         os.killpg(os.getpgrp(), SIGKILL)
-
-
-def _ask_for_parent_death_signal() -> None:
-    try:
-        libc = importlib.import_module("ctypes").CDLL(None)
-        libc.prctl(PR_SET_PDEATHSIG, SIGKILL)
-    except (ImportError, OSError, AttributeError):
-        return  # some builds of Python have no ctypes; the lifeline works without it
 
 
 def _end_at_hangup(lifeline: int) -> None:
@@ -112,22 +94,20 @@ def limit_resources(address_space_bytes: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (address_space_bytes, address_space_bytes))
 
 
-def prepare_imports(job: dict[str, Any], channel: Channel) -> None:
-    """Make the project's modules importable, and those of comp_core that need no Django."""
+def prepare_imports(job: dict[str, Any]) -> None:
+    """Make the project's modules importable."""
     given: list[str] = job["sys_path"]
     own = [entry for entry in sys.path if entry not in given]
     sys.path[:] = given + own if job["same_interpreter"] else own + given
-    try:
-        progress = importlib.import_module("comp_core.progress")
-    except ImportError:
-        package = type(sys)("comp_core")
-        package.__path__ = [os.path.dirname(os.path.abspath(__file__))]
-        sys.modules["comp_core"] = package
-        progress = importlib.import_module("comp_core.progress")
-    progress.reporter = channel.progress  # type: ignore[attr-defined]  # module found at run time
 
 
-# The other half stands in comp_core.jobs. Module, class, and how to make one of a JSON value.
+def load(name: str) -> Any:
+    """The module of that name; importlib's function for it would have to be imported itself."""
+    __import__(name)
+    return sys.modules[name]
+
+
+# The other half stands in comp_core.jobs. Module, name, and how to make one of a plain value.
 DECODERS: dict[str, tuple[str, str, Callable[[Any, Any], Any]]] = {
     "date": ("datetime", "date", lambda kind, value: kind.fromisoformat(value)),
     "datetime": ("datetime", "datetime", lambda kind, value: kind.fromisoformat(value)),
@@ -135,6 +115,7 @@ DECODERS: dict[str, tuple[str, str, Callable[[Any, Any], Any]]] = {
     "seconds": ("datetime", "timedelta", lambda kind, value: kind(seconds=value)),
     "decimal": ("decimal", "Decimal", lambda kind, value: kind(value)),
     "uuid": ("uuid", "UUID", lambda kind, value: kind(value)),
+    "json": ("json", "loads", lambda loads, value: loads(value)),
 }
 
 
@@ -145,7 +126,7 @@ def decode(kind: str, value: Any) -> Any:
     if kind not in DECODERS:
         return value
     module, name, make = DECODERS[kind]
-    return make(getattr(importlib.import_module(module), name), value)
+    return make(getattr(load(module), name), value)
 
 
 def build_inputs(encoded: dict[str, tuple[str, Any]]) -> Any:
@@ -156,8 +137,8 @@ def build_inputs(encoded: dict[str, tuple[str, Any]]) -> Any:
 
 def execute(job: dict[str, Any]) -> dict[str, Any]:
     """Carry the job out; answers the body of the final message."""
-    module: Any = importlib.import_module(job["functions"])
-    version = str(module.get_version()) if hasattr(module, "get_version") else ""
+    module = load(job["functions"])
+    version = str(module.get_version())[:SHORT_LENGTH] if hasattr(module, "get_version") else ""
     inputs = build_inputs(job["inputs"])
     if job["task"] == "check":
         found = module.validate(inputs) if hasattr(module, "validate") else {}
@@ -165,17 +146,17 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
     run = getattr(module, "run", None)
     if not callable(run):
         raise TypeError(f"{job['functions']} has no function run(inputs).")
-    writing: Any = importlib.import_module("comp_core.outputs.writing")
-    started = time.monotonic()
-    outputs = writing.collect(run(inputs))
-    seconds = time.monotonic() - started
+    stopwatch = writing.Stopwatch(monotonic)
+    with stopwatch:
+        result = run(inputs)
     entries = writing.write_outputs(
-        outputs,
+        writing.collect(result),
         job["output_directory"],
         max_bytes=job["max_output_bytes"],
         max_sum_bytes=job["max_run_output_bytes"],
+        stopwatch=stopwatch,
     )
-    return {"version": version, "seconds": seconds, "outputs": entries}
+    return {"version": version, "seconds": stopwatch.seconds, "outputs": entries}
 
 
 def field_messages(found: Any) -> dict[str, list[str]]:
@@ -183,49 +164,65 @@ def field_messages(found: Any) -> dict[str, list[str]]:
     if not isinstance(found, (dict, type(None))):
         kind = type(found).__name__
         raise TypeError(f"validate() must return a dict of field to messages, not a {kind}.")
+    said = [(field, words) for field, words in (found or {}).items() if words]
     return {
-        str(field)[:200]: [str(words)[:2000] for words in _as_list(said)]
-        for field, said in (found or {}).items()
-        if said
+        str(field)[:SHORT_LENGTH]: [str(word)[:FIELD_MESSAGE_LENGTH] for word in _as_list(words)]
+        for field, words in said[:MAX_FIELDS]
     }
 
 
 def _as_list(said: Any) -> list[Any]:
     if isinstance(said, str) or not hasattr(said, "__iter__"):
         return [said]
-    return list(said)[:100]
+    return list(islice(said, MAX_MESSAGES))  # it may have no end
 
 
 def failure(error: BaseException) -> dict[str, Any]:
     """The body of the final message for an error: its author's own words first."""
-    traceback: Any = importlib.import_module("traceback")
-    report = traceback.TracebackException.from_exception(error, limit=-50)
-    # Our own frames say nothing to the model's author.
-    kept = [frame for frame in report.stack if frame.filename != __file__]
-    report.stack = traceback.StackSummary.from_list(kept)
     return {
-        "error_type": type(error).__name__,
+        "error_type": type(error).__name__[:SHORT_LENGTH],
         "message": _words(error)[:MESSAGE_LENGTH],
-        "traceback": "".join(report.format())[-TRACEBACK_LENGTH:],
+        "traceback": _traceback(error),
     }
 
 
 def _words(error: BaseException) -> str:
-    if isinstance(error, SystemExit):
-        return f"The model ended its process with sys.exit({error.code!r}) instead of returning."
     try:
+        if isinstance(error, SystemExit):
+            code = repr(error.code)[:SHORT_LENGTH]
+            return f"The model ended its process with sys.exit({code}) instead of returning."
         words = str(error)
-    except Exception:
+    except BaseException:
         return type(error).__name__  # an error whose own text fails
     if isinstance(error, MemoryError) and not words:
         return "The model ran out of memory."
     return words or type(error).__name__
 
 
-def answer(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
+def _traceback(error: BaseException) -> str:
+    """As Python prints it, its middle left out when it is long; "" when the model broke that."""
+    try:
+        traceback = load("traceback")
+        report = traceback.TracebackException.from_exception(error, limit=-50)
+        # Our own frames say nothing to the model's author.
+        kept = [frame for frame in report.stack if frame.filename not in OWN_FILES]
+        report.stack = traceback.StackSummary.from_list(kept)
+        text = "".join(report.format())
+    except BaseException:
+        return ""
+    if len(text) <= TRACEBACK_LENGTH:
+        return text
+    half = TRACEBACK_LENGTH // 2
+    return f"{text[:half]}\n[...]\n{text[-half:]}"
+
+
+OWN_FILES = (__file__, writing.__file__, encoding.__file__)
+
+
+def answer(job: dict[str, Any]) -> dict[str, Any]:
     try:
         limit_resources(job["address_space_bytes"])
-        prepare_imports(job, channel)
+        prepare_imports(job)
         return {"type": "done", **execute(job)}
     except BaseException as error:  # SystemExit and friends are the model's too
         return {"type": "failed", **failure(error)}
@@ -234,12 +231,12 @@ def answer(job: dict[str, Any], channel: Channel) -> dict[str, Any]:
 def peak_memory_bytes() -> int:
     """The largest resident size so far. getrusage also counts the parent's at the fork."""
     try:
-        with open("/proc/self/status") as status:
+        with open("/proc/self/status", "rb") as status:
             for line in status:
-                if line.startswith("VmHWM:"):
+                if line.startswith(b"VmHWM:"):
                     return int(line.split()[1]) * 1024
     except OSError:
-        pass  # not Linux
+        pass  # not Linux, or the model has left no descriptor to open it with
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
@@ -248,23 +245,26 @@ def flush_prints() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError, AttributeError, TypeError):
-            continue  # the model has closed it, or put something else in its place
+        except BaseException:  # noqa: S112  # closed, or the model's own, which may raise anything
+            continue
 
 
 def main() -> None:
     process = os.getpid()
+    limit = sys.getrecursionlimit()
     lifeline, channel = take_over_streams()
     job = read_job(sys.argv[1])
     die_with_worker(lifeline, job["worker_pid"])
-    message = answer(job, channel)
-    flush_prints()
+    progress.reporter = channel.progress
+    message = answer(job)
     # A process that the model forked and let run on must not answer in our name.
     if os.getpid() == process:
-        channel.send({**message, "peak_memory_bytes": peak_memory_bytes()})
-    # Not the ordinary way out: a thread or an exit handler of the model could hold it for ever.
+        sys.setrecursionlimit(limit)
+        try:
+            channel.send({**message, "peak_memory_bytes": peak_memory_bytes()})
+        except OSError:
+            os._exit(UNHEARD_STATUS)
+    # After the answer: a stream of the model's own could hold it for ever.
+    flush_prints()
+    # Not the ordinary way out: so could a thread or an exit handler.
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
 import uuid
 from typing import Any
 
+from comp_core.child import UNHEARD_STATUS
 from comp_core.conf import conf
 from comp_core.declaration import ModelSpec
 from comp_core.jobs import Scratch, Task, environment, write_job
@@ -28,7 +31,7 @@ def start_model(
 ) -> Ending:
     """Run a task of a model to its end. Raises OSError when it cannot be started."""
     job, mark = write_job(task, spec, inputs, scratch), uuid.uuid4().hex
-    return run_process(
+    ending = run_process(
         [spec.interpreter, str(CHILD), str(job)],
         cwd=scratch.working,
         env=environment(scratch, mark),
@@ -40,6 +43,30 @@ def start_model(
             tail_bytes=conf.STDOUT_TAIL_BYTES,
         ),
         watch=watch,
+    )
+    if ending.answer and not _is_believable(ending.answer, task, scratch):
+        ending.answer, ending.stop = None, Stop.GARBLED
+    return ending
+
+
+def _is_believable(answer: dict[str, Any], task: Task, scratch: Scratch) -> bool:
+    """Whether an answer belongs to the task, and its files are there and within the limits.
+
+    The child sees to that; but what a model itself writes in the child's name comes here too.
+    """
+    if answer["type"] == "failed":
+        return True
+    if task == "check" or "errors" in answer:
+        return task == "check" and "errors" in answer
+    try:
+        found = [os.lstat(scratch.outputs / entry["file"]) for entry in answer["outputs"]]
+    except OSError:
+        return False
+    sizes = [file.st_size for file in found if stat.S_ISREG(file.st_mode)]
+    return (
+        len(sizes) == len(found)
+        and max(sizes, default=0) <= conf.MAX_OUTPUT_BYTES
+        and sum(sizes) <= conf.MAX_RUN_OUTPUT_BYTES
     )
 
 
@@ -86,6 +113,11 @@ def _stop_words(ending: Ending) -> str:
 
 
 def _crash_words(returncode: int) -> str:
+    if returncode == UNHEARD_STATUS:
+        return (
+            "The model closed the channel that carries its results, "
+            "so that what it returned is lost."
+        )
     if returncode >= 0:
         return f"The model ended its process with exit status {returncode} instead of returning."
     try:
@@ -93,7 +125,10 @@ def _crash_words(returncode: int) -> str:
     except ValueError:
         name = f"signal {-returncode}"
     if name == "SIGKILL":
-        return "The model's process was killed (SIGKILL), most often for want of memory."
+        return (
+            "The model's process was killed (SIGKILL): by the system for want of memory, or by "
+            "the model itself."
+        )
     return f"The model's process crashed ({name})."
 
 

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import json
-import logging
 import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
+from comp_core.answers import GarbledError, read_message
+from comp_core.family import Family
+from comp_core.lifeline import lifeline
 
-logger = logging.getLogger("comp_core")
-
-CHILD = Path(__file__).with_name("child.py")
-TICK_SECONDS = 0.05
-MEMORY_SECONDS = 0.5
+CHILD = Path(__file__).with_name("launcher.py")
+TICK_SECONDS, LEAST_TICK_SECONDS = 0.05, 0.002
+# Between two looks at the memory: the longest pause, the shortest, and how fast (bytes a second)
+# memory is expected to grow when it has not been seen to grow faster.
+MEMORY_SECONDS, MEMORY_SECONDS_LEAST, MEMORY_GROWTH = 0.5, 0.01, 2**30
 # How long a process that has answered may take to go by itself.
 EXIT_SECONDS = 0.5
 READ_BYTES = 65_536
@@ -87,29 +86,36 @@ Watch = Callable[[Progress], "Stop | None"]
 def run_process(
     command: list[str], *, cwd: Path, env: dict[str, str], mark: str, limits: Limits, watch: Watch
 ) -> Ending:
-    """Run a model's process to its end. Raises OSError when the command cannot be started."""
+    """Run a model's process to its end. Raises OSError when the command cannot be started.
+
+    ``mark`` is the value of COMP_RUN_MARK in ``env``, by which all that it starts is found.
+    """
     started = time.monotonic()
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    supervision = _Supervision(process, limits, watch, started)
-    try:
-        supervision.watch_until_end()
-    finally:
-        _kill_all(process, mark)
-        ending = supervision.conclude()
+    family = Family(mark=mark, directory=str(cwd))
+    with lifeline() as its_end:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=its_end,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        family.leader = process.pid
+        supervision = _Supervision(process, family, limits, watch, started)
+        try:
+            supervision.watch_until_end()
+        finally:
+            family.kill()
+            ending = supervision.conclude()
     return ending
 
 
 @dataclass
 class _Supervision:
     process: subprocess.Popen[bytes]
+    family: Family
     limits: Limits
     watch: Watch
     started: float
@@ -119,6 +125,8 @@ class _Supervision:
     tail: bytearray = field(default_factory=bytearray)
     kill_at: float = float("inf")
     next_memory: float = 0.0
+    looked_at: float = 0.0
+    used_bytes: int = 0
 
     def __post_init__(self) -> None:
         self.selector = selectors.DefaultSelector()
@@ -129,6 +137,9 @@ class _Supervision:
             if stream is not None:
                 os.set_blocking(stream.fileno(), False)
                 self.selector.register(stream, selectors.EVENT_READ, reader)
+        self.exit = _exit_descriptor(self.process.pid)
+        if self.exit is not None:
+            self.selector.register(self.exit, selectors.EVENT_READ)
 
     def watch_until_end(self) -> None:
         while self.ending.answer is None and not _has_exited(self.process.pid):
@@ -136,79 +147,106 @@ class _Supervision:
             if self.ending.stop is None:
                 self._stop_if(self._reason_to_stop())
             elif time.monotonic() >= self.kill_at:
-                _signal_group(self.process.pid, signal.SIGKILL)
+                self.family.signal_group(signal.SIGKILL)
         self.ending.seconds = time.monotonic() - self.started
+        self.next_memory = float("inf")
         gone_by = time.monotonic() + EXIT_SECONDS
         while not _has_exited(self.process.pid) and time.monotonic() < gone_by:
-            self._read(0.005)
+            # Without a descriptor for the exit nothing wakes us.
+            self._read(TICK_SECONDS if self.exit is not None else LEAST_TICK_SECONDS)
         self._read(0)
 
     def _read(self, timeout: float) -> None:
+        due = min(self.next_memory, self.kill_at) - time.monotonic()
+        timeout = min(timeout, max(due, LEAST_TICK_SECONDS))
         if not self.selector.get_map():
             time.sleep(timeout)
             return
         for key, _ in self.selector.select(timeout):
-            # Not until it is empty: who writes faster than we read would never be stopped.
-            for _ in range(READS_PER_TICK):
-                data = _read_some(key.fd)
-                if not data:
-                    break
-                key.data(data)
-            if data == b"":
-                self.selector.unregister(key.fileobj)
+            if key.data is not None:
+                self._read_from(key)
+
+    def _read_from(self, key: selectors.SelectorKey) -> None:
+        # Not until it is empty: who writes faster than we read would never be stopped.
+        for _ in range(READS_PER_TICK):
+            data = _read_some(key.fd)
+            if not data:
+                break
+            key.data(data)
+        if data == b"":
+            self.selector.unregister(key.fileobj)
 
     def _on_print(self, data: bytes) -> None:
         self.tail += data
         del self.tail[: -self.limits.tail_bytes]
 
     def _on_answer(self, data: bytes) -> None:
+        if self.ending.stop is Stop.GARBLED:
+            return
         self.line += data
-        *lines, rest = bytes(self.line).split(b"\n")
-        self.line = bytearray(rest)
-        try:
-            for line in lines:
-                self._on_message(json.loads(line))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            self._stop_if(Stop.GARBLED)
+        if b"\n" in data:
+            *lines, rest = bytes(self.line).split(b"\n")
+            self.line = bytearray(rest)
+            try:
+                for line in lines:
+                    self._on_message(read_message(line))
+            except GarbledError:
+                self._stop_if(Stop.GARBLED)
         if len(self.line) > MAX_ANSWER_BYTES:
             self._stop_if(Stop.GARBLED)
 
     def _on_message(self, message: dict[str, Any]) -> None:
         if message["type"] == "progress":
             self.progress.fraction = float(message["fraction"])
-            self.progress.message = str(message["message"])
-        elif message["type"] in ("done", "failed") and self.ending.stop is None:
-            # After our own signal the model may still answer, but the decision has been made.
+            self.progress.message = message["message"]
+        # After our own signal the model may still answer, but the decision has been made; and
+        # after an answer there may be no other.
+        elif self.ending.stop is None and self.ending.answer is None:
             self.ending.answer = message
-            peak = int(message.get("peak_memory_bytes") or 0)
-            self.ending.peak_memory_bytes = max(self.ending.peak_memory_bytes, peak)
+            self._note_memory(message["peak_memory_bytes"])
 
     def _reason_to_stop(self) -> Stop | None:
         now = time.monotonic()
         if now - self.started >= self.limits.deadline_seconds:
             return Stop.DEADLINE
-        if now >= self.next_memory:
-            self.next_memory = now + MEMORY_SECONDS
-            used = _memory_bytes(self.process.pid)
-            self.ending.peak_memory_bytes = max(self.ending.peak_memory_bytes, used)
-            if self.limits.memory_bytes is not None and used > self.limits.memory_bytes:
-                return Stop.MEMORY
+        if now >= self.next_memory and self._is_too_large(now):
+            return Stop.MEMORY
         return self.watch(self.progress)
+
+    def _is_too_large(self, now: float) -> bool:
+        """Look at the memory, and decide when to look again: the sooner the less room is left."""
+        used, limit = self.family.resident_bytes(), self.limits.memory_bytes
+        if limit is not None and used > limit:
+            # What forked processes share would count for each: look again, more closely.
+            used = self.family.proportional_bytes()
+        self._note_memory(used)
+        growth = (used - self.used_bytes) / max(now - self.looked_at, MEMORY_SECONDS_LEAST)
+        self.used_bytes, self.looked_at = used, now
+        pause = MEMORY_SECONDS
+        if limit is not None:
+            pause = max(limit - used, 0) / max(growth, MEMORY_GROWTH) / 2
+        self.next_memory = now + min(max(pause, MEMORY_SECONDS_LEAST), MEMORY_SECONDS)
+        return limit is not None and used > limit
+
+    def _note_memory(self, used: int) -> None:
+        self.ending.peak_memory_bytes = max(self.ending.peak_memory_bytes, used)
 
     def _stop_if(self, reason: Stop | None) -> None:
         if reason is None or self.ending.stop is not None:
             return
         # Recorded before the signal: the end of the pipe must not look like a crash.
-        self.ending.stop = reason
+        self.ending.stop, self.next_memory = reason, float("inf")
         polite = reason in POLITE
         self.kill_at = time.monotonic() + (self.limits.grace_seconds if polite else 0.0)
-        _signal_group(self.process.pid, signal.SIGTERM if polite else signal.SIGKILL)
+        self.family.signal_group(signal.SIGTERM if polite else signal.SIGKILL)
 
     def conclude(self) -> Ending:
         """Reap the process and close the pipes, whoever else may still hold them."""
         self.ending.returncode = self.process.wait()
         self.selector.close()
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+        if self.exit is not None:
+            os.close(self.exit)
+        for stream in (self.process.stdout, self.process.stderr):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
@@ -224,42 +262,14 @@ def _read_some(descriptor: int) -> bytes | None:
         return None
 
 
+def _exit_descriptor(pid: int) -> int | None:
+    """A descriptor that becomes readable when the process exits, where the system has such."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
 def _has_exited(pid: int) -> bool:
     # Not reaped yet: until it is, its number and its group's cannot belong to anybody else.
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _signal_group(group: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
-
-
-def _memory_bytes(pid: int) -> int:
-    """Resident bytes of a process and its descendants; shared pages count once for each."""
-    total = 0
-    with contextlib.suppress(psutil.Error):
-        root = psutil.Process(pid)
-        for process in [root, *root.children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):
-                total += process.memory_info().rss
-    return total
-
-
-def _kill_all(process: subprocess.Popen[bytes], mark: str) -> None:
-    """SIGKILL for the group, and for whatever left the group but still carries the run's mark."""
-    _signal_group(process.pid, signal.SIGKILL)
-    if not sys.platform.startswith("linux"):
-        return
-    for pid in _marked(mark):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _marked(mark: str) -> list[int]:
-    wanted, found = f"COMP_RUN_MARK={mark}".encode(), []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError), open(f"/proc/{entry}/environ", "rb") as file:
-                if wanted in file.read():
-                    found.append(int(entry))
-    return found

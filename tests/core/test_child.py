@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import subprocess
 import sys
@@ -46,8 +47,8 @@ def job(tmp_path: Path) -> dict[str, Any]:
 
 def start(job: dict[str, Any], directory: Path) -> subprocess.Popen[bytes]:
     """Start the child with an interpreter that knows no packages at all."""
-    path = directory / "job.json"
-    path.write_text(json.dumps(job))
+    path = directory / "job"
+    path.write_bytes(marshal.dumps(job, 2))
     return subprocess.Popen(
         [sys.executable, "-I", "-S", str(CHILD), str(path)],
         stdin=subprocess.PIPE,

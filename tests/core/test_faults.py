@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +22,7 @@ from comp_core.inputs import save_inputs
 from comp_core.jobs import encode_inputs
 from comp_core.metering import NullMeter
 from comp_core.models import Run
-from comp_core.outputs.writing import number_word, plain
+from comp_core.outputs.encoding import encode, number_word
 from tests.core.builders import content, make_claimed, make_inputs, make_profile, run_unruly
 from tests.testapp.models import ParcelInputs
 
@@ -214,4 +215,4 @@ def test_a_value_that_no_process_receives(tmp_path: Path) -> None:
 )
 def test_numpy_values(value: Any, expected: Any) -> None:
     """Moments keep their meaning, and keys may be NumPy's numbers."""
-    assert plain(value, "here", number_word) == expected
+    assert json.loads(encode(value, "here", number_word)) == expected
