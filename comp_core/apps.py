@@ -41,6 +41,8 @@ class CompCoreConfig(AppConfig):
         from comp_core.conf import conf
         from comp_core.lifecycle import abort_overdue, admit_held, reap
         from comp_core.maintenance import register_loop
+        from comp_core.outputs.sweeping import sweep
+        from comp_core.retention import apply_retention
         from comp_core.tickets import mend_tickets, prune_tickets
 
         def often() -> float:
@@ -51,6 +53,8 @@ class CompCoreConfig(AppConfig):
         register_loop("comp_core.admit", admit_held, seconds=often)
         register_loop("comp_core.tickets", mend_tickets, seconds=often)
         register_loop("comp_core.prune_tickets", prune_tickets, seconds=3600)
+        register_loop("comp_core.sweep", sweep, seconds=60)
+        register_loop("comp_core.retention", apply_retention, seconds=86_400)
 
     def _register_links(self) -> None:
         from django.utils.translation import gettext_lazy as _

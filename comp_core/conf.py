@@ -83,6 +83,33 @@ class CoreSettings(SettingsDict):
     MAINTENANCE_SECONDS = Setting(
         1.0, "Pause between two maintenance rounds.", types=(int, float), minimum=0.01
     )
+    SWEEP_AFTER_SECONDS = Setting(
+        3600,
+        "How long after an attempt was interrupted the files that it may have left are removed.",
+        types=(int, float),
+        minimum=0,
+    )
+    KEEP_OUTPUTS_DAYS = Setting(
+        None,
+        "Days after a run's end at which its output files are removed; None: kept for ever. "
+        "Time, cost and the list of the files stay.",
+        types=(int, float, type(None)),
+        minimum=1,
+    )
+    KEEP_UNRUN_INPUTS_DAYS = Setting(
+        30,
+        "Days after which inputs that were never run are removed, with their uploads; "
+        "None: kept for ever.",
+        types=(int, float, type(None)),
+        minimum=1,
+    )
+    KEEP_LOGS_DAYS = Setting(
+        None,
+        "Days after a run's end at which what its model printed, and its traceback, are removed; "
+        "None: kept for ever.",
+        types=(int, float, type(None)),
+        minimum=1,
+    )
 
 
 conf = CoreSettings()

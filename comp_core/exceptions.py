@@ -32,3 +32,11 @@ class InputsFrozen(CompError):
 
 class UnknownModel(CompError):
     """No installed app declares a model with this slug: add its app to INSTALLED_APPS."""
+
+
+class OutputsNotStored(CompError):
+    """The outputs could not be stored; nothing was charged. Run it again later."""
+
+
+class OutputsPruned(CompError, FileNotFoundError):
+    """The files of this run were removed, as this site does after a time: run it again."""

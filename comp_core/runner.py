@@ -14,6 +14,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 from comp_core.conf import conf
 from comp_core.crashpoints import crashpoint
 from comp_core.db import patient
+from comp_core.exceptions import OutputsNotStored
 from comp_core.execution import bad_outcome, clean, failed, start_model
 from comp_core.jobs import Scratch, scratch_directory
 from comp_core.lifecycle import Outcome, finish, heartbeat, release
@@ -155,7 +156,10 @@ def _conclude(run: Run, ending: Ending, scratch: Scratch, watch: _RunWatch) -> b
 def _succeed(run: Run, ending: Ending, scratch: Scratch, watch: _RunWatch) -> bool:
     answer = ending.answer or {}
     entries = clean(answer["outputs"])
-    manifest = save_outputs(run, entries, scratch.outputs, between=watch.keep_lease)
+    try:
+        manifest = save_outputs(run, entries, scratch.outputs, between=watch.keep_lease)
+    except OutputsNotStored as error:
+        return watch.finish(_not_stored(error, ending))
     crashpoint("outputs:stored")
     outcome = Outcome(
         status=RunStatus.SUCCEEDED,
@@ -170,12 +174,25 @@ def _succeed(run: Run, ending: Ending, scratch: Scratch, watch: _RunWatch) -> bo
         kept = watch.finish(outcome) or _ended_by(run)
     except (OperationalError, InterfaceError):
         raise  # the database may have taken it all the same: the files stay
-    except BaseException:
-        delete_outputs(manifest)
+    except Exception:
+        # What broke may have done so after the commit. Whoever ends this process (SystemExit,
+        # KeyboardInterrupt) gets no answer from the database any more: then the files stay too.
+        if not _ended_by(run):
+            delete_outputs(manifest)
         raise
     if not kept:
         delete_outputs(manifest)
     return kept
+
+
+def _not_stored(error: OutputsNotStored, ending: Ending) -> Outcome:
+    return Outcome(
+        status=RunStatus.FAILED,
+        error_type="StorageError",
+        error_message=clean(str(error)),
+        stdout_tail=clean(ending.tail),
+        peak_memory_bytes=ending.peak_memory_bytes or None,
+    )
 
 
 def _ended_by(run: Run) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import mimetypes
 from collections.abc import Callable
@@ -11,19 +10,25 @@ from typing import Any
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
-from django.core.files.storage import Storage, storages
+from django.db import InterfaceError, OperationalError
 from django.utils.text import get_valid_filename
 
 from comp_core.conf import conf
+from comp_core.crashpoints import crashpoint
+from comp_core.exceptions import OutputsNotStored, OutputsPruned
 from comp_core.models import Run
+from comp_core.outputs.files import (
+    attempt_folder,
+    files_in,
+    output_storage,
+    remove_all,
+    remove_empty_folders,
+)
+from comp_core.outputs.transfer import HashedFile, Keeper
 
 NAME_BYTES = 150
 
 logger = logging.getLogger("comp_core")
-
-
-def output_storage() -> Storage:
-    return storages[conf.STORAGE]
 
 
 def save_outputs(
@@ -31,30 +36,34 @@ def save_outputs(
 ) -> list[dict[str, Any]]:
     """Store the files that the model's process wrote; answers the manifest.
 
-    ``between`` is called after each file, so that a slow storage cannot cost the lease. Whatever
-    was stored is removed again when one of them fails; the storage's error is raised.
+    ``between`` is called after each file and, from a thread of its own, every
+    ``HEARTBEAT_SECONDS`` meanwhile, so that a slow storage cannot cost the lease. Raises
+    OutputsNotStored, in words for the user, when the storage fails; the log has the storage's
+    own. Whatever the attempt has stored is removed then.
     """
     manifest: list[dict[str, Any]] = []
-    try:
-        for number, entry in enumerate(entries, start=1):
-            manifest.append(_save(run, number, entry, directory))
-            between()
-    except BaseException:
-        delete_outputs(manifest)
-        raise
+    with Keeper(between) as keeper:
+        try:
+            for number, entry in enumerate(entries, start=1):
+                manifest.append(_save(run, number, entry, directory, keeper))
+                between()
+        except BaseException:
+            _discard(run, manifest, entries)
+            raise
     return manifest
 
 
-def _save(run: Run, number: int, entry: dict[str, Any], directory: Path) -> dict[str, Any]:
+def _save(
+    run: Run, number: int, entry: dict[str, Any], directory: Path, keeper: Keeper
+) -> dict[str, Any]:
+    target = _target(run, number, entry)
     filename = _storable_name(str(entry["filename"]))
-    target = f"runs/{run.pk}/{run.attempt}/{number}-{filename}"
     # Only the number that the process chose is used of its answer: never a path of its own.
-    with (directory / str(int(entry["file"]))).open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        file.seek(0)
-        path = output_storage().save(target, File(file, name=filename))
+    source = directory / str(int(entry["file"]))
+    with HashedFile(source, moved=keeper.moved) as file:
+        path = _store(target, File(file, name=filename))
+        keeper.moved()
+        digest = file.sha256()
     kept: dict[str, Any] = {
         key: str(entry[key]) for key in ("title", "kind", "media_type", "alt") if key in entry
     }
@@ -65,9 +74,48 @@ def _save(run: Run, number: int, entry: dict[str, Any], directory: Path) -> dict
         **kept,
         "filename": filename,
         "path": path,
-        "size": size,
+        "size": source.stat().st_size,
         "sha256": digest,
     }
+
+
+def _target(run: Run, number: int, entry: dict[str, Any]) -> str:
+    filename = _storable_name(str(entry["filename"]))
+    return f"{attempt_folder(run.pk, run.attempt)}/{number}-{filename}"
+
+
+def _store(target: str, file: File[bytes]) -> str:
+    """The path that the storage chose. Its errors are translated here, and nowhere else."""
+    try:
+        crashpoint("output:storing")
+        path = output_storage().save(target, file)
+        crashpoint("output:stored")
+        return path
+    except (OperationalError, InterfaceError):
+        raise  # a storage in the database: no end can be written down either
+    except Exception as error:
+        logger.exception("STORAGES[%r] did not take %s.", conf.STORAGE, target)
+        # Its own words may name paths, buckets and keys, which are no business of the user.
+        said = error.strerror if isinstance(error, OSError) else None
+        reason = said or f"the storage answered with {type(error).__name__}"
+        raise OutputsNotStored(
+            f"The outputs could not be stored: {reason}; nothing was charged. Run it again later."
+        ) from error
+
+
+def _discard(run: Run, manifest: list[dict[str, Any]], entries: list[dict[str, Any]]) -> None:
+    """Remove what an attempt has stored; half a file, and one that storage renamed, too."""
+    storage, folder = output_storage(), attempt_folder(run.pk, run.attempt)
+    paths = {entry["path"] for entry in manifest}
+    paths |= {_target(run, len(manifest) + 1, entry) for entry in entries[len(manifest) :][:1]}
+    try:
+        paths |= set(files_in(storage, folder))
+    except NotImplementedError:
+        pass  # then what we know of has to do
+    except Exception:
+        logger.exception("What an attempt left in %s could not be listed.", folder)
+    remove_all(storage, sorted(paths))
+    remove_empty_folders(storage, folder)
 
 
 def _storable_name(name: str) -> str:
@@ -83,19 +131,18 @@ def _storable_name(name: str) -> str:
 
 def delete_outputs(manifest: list[dict[str, Any]]) -> None:
     """Remove stored outputs; one that cannot be removed is logged and left."""
-    for entry in manifest:
-        try:
-            output_storage().delete(entry["path"])
-        except Exception:
-            logger.exception("The output %s could not be removed.", entry["path"])
+    remove_all(output_storage(), [entry["path"] for entry in manifest])
 
 
 def open_output(run: Run, output_id: str) -> tuple[dict[str, Any], File[bytes]]:
     """The manifest entry and the open file. Raises LookupError for an id that the run has not.
 
-    A file that is gone from the storage raises FileNotFoundError.
+    Raises OutputsPruned, a kind of FileNotFoundError, when retention has removed the files, and
+    FileNotFoundError for one that is gone from the storage otherwise.
     """
     for entry in run.outputs:
         if entry["id"] == output_id:
+            if run.outputs_pruned_at is not None:
+                raise OutputsPruned
             return entry, output_storage().open(entry["path"], "rb")
     raise LookupError(output_id)

@@ -183,7 +183,7 @@ def test_storage_that_refuses(settings: Any, tmp_path: Path) -> None:
     settings.MEDIA_ROOT = str(blocked)
     run = run_unruly("fine")
     assert (run.status, run.run_cost, run.outputs) == ("failed", None, [])
-    assert run.error_message.startswith("The worker could not carry this run out")
+    assert run.error_message.startswith("The outputs could not be stored: ")
 
 
 def test_check_accepts() -> None:
