@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MESSAGE_LENGTH = 4000
+MAX_FRAMES = 50
 TRACEBACK_LENGTH = 16_384
 # Of what validate() says, so many fields and so many messages for each.
 MAX_FIELDS, MAX_MESSAGES, FIELD_MESSAGE_LENGTH = 100, 20, 1000
@@ -179,10 +180,11 @@ def _as_list(said: Any) -> list[Any]:
 
 def failure(error: BaseException) -> dict[str, Any]:
     """The body of the final message for an error: its author's own words first."""
+    words = _words(error)
     return {
         "error_type": type(error).__name__[:SHORT_LENGTH],
-        "message": _words(error)[:MESSAGE_LENGTH],
-        "traceback": _traceback(error),
+        "message": words[:MESSAGE_LENGTH],
+        "traceback": _traceback(error, words),
     }
 
 
@@ -199,15 +201,19 @@ def _words(error: BaseException) -> str:
     return words or type(error).__name__
 
 
-def _traceback(error: BaseException) -> str:
+def _traceback(error: BaseException, words: str) -> str:
     """As Python prints it, its middle left out when it is long; "" when the model broke that."""
     try:
         traceback = load("traceback")
-        report = traceback.TracebackException.from_exception(error, limit=-50)
         # Our own frames say nothing to the model's author.
-        kept = [frame for frame in report.stack if frame.filename not in OWN_FILES]
-        report.stack = traceback.StackSummary.from_list(kept)
-        text = "".join(report.format())
+        frames = traceback.extract_tb(error.__traceback__, limit=-MAX_FRAMES)
+        stack = traceback.StackSummary.from_list([f for f in frames if f.filename not in OWN_FILES])
+        if len(words) > TRACEBACK_LENGTH:  # Python would make several copies of it
+            text = f"{''.join(stack.format())}{type(error).__name__}: {words[:MESSAGE_LENGTH]}"
+        else:
+            report = traceback.TracebackException.from_exception(error, limit=-MAX_FRAMES)
+            report.stack = stack
+            text = "".join(report.format())
     except BaseException:
         return ""
     if len(text) <= TRACEBACK_LENGTH:

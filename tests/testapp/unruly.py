@@ -10,6 +10,7 @@ import warnings
 
 from comp_core.outputs import Chart, File, Table
 from comp_core.progress import progress, track
+from tests.testapp import hostile
 
 
 def get_version():
@@ -27,7 +28,8 @@ def validate(inputs):
 
 
 def run(inputs):
-    return globals()[inputs.behaviour](inputs.amount)
+    behaviour = globals().get(inputs.behaviour) or getattr(hostile, inputs.behaviour)
+    return behaviour(inputs.amount)
 
 
 def fine(amount):
