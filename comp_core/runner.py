@@ -7,6 +7,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.db import InterfaceError, OperationalError, close_old_connections
@@ -154,24 +155,14 @@ def _conclude(run: Run, ending: Ending, scratch: Scratch, watch: _RunWatch) -> b
 
 
 def _succeed(run: Run, ending: Ending, scratch: Scratch, watch: _RunWatch) -> bool:
-    answer = ending.answer or {}
-    entries = clean(answer["outputs"])
+    entries = clean((ending.answer or {})["outputs"])
     try:
         manifest = save_outputs(run, entries, scratch.outputs, between=watch.keep_lease)
     except OutputsNotStored as error:
         return watch.finish(_not_stored(error, ending))
-    crashpoint("outputs:stored")
-    outcome = Outcome(
-        status=RunStatus.SUCCEEDED,
-        # The model's own clock, which starts after the imports; never more than ours.
-        seconds=Decimal(str(min(max(float(answer["seconds"]), 0.0), ending.seconds))),
-        outputs=manifest,
-        upstream_version=clean(answer["version"]),
-        stdout_tail=clean(ending.tail),
-        peak_memory_bytes=ending.peak_memory_bytes or None,
-    )
     try:
-        kept = watch.finish(outcome) or _ended_by(run)
+        crashpoint("outputs:stored")
+        kept = watch.finish(_success(ending, manifest)) or _ended_by(run)
     except (OperationalError, InterfaceError):
         raise  # the database may have taken it all the same: the files stay
     except Exception:
@@ -183,6 +174,19 @@ def _succeed(run: Run, ending: Ending, scratch: Scratch, watch: _RunWatch) -> bo
     if not kept:
         delete_outputs(manifest)
     return kept
+
+
+def _success(ending: Ending, manifest: list[dict[str, Any]]) -> Outcome:
+    answer = ending.answer or {}
+    return Outcome(
+        status=RunStatus.SUCCEEDED,
+        # The model's own clock, which starts after the imports; never more than ours.
+        seconds=Decimal(str(min(max(float(answer["seconds"]), 0.0), ending.seconds))),
+        outputs=manifest,
+        upstream_version=clean(answer["version"]),
+        stdout_tail=clean(ending.tail),
+        peak_memory_bytes=ending.peak_memory_bytes or None,
+    )
 
 
 def _not_stored(error: OutputsNotStored, ending: Ending) -> Outcome:

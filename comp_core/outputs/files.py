@@ -82,8 +82,8 @@ def files_in(storage: Storage, folder: str) -> Iterator[str]:
 
 def remove(storage: Storage, path: str) -> bool:
     """Remove one file; False, and the reason in the log, when it could not be removed."""
-    crashpoint("output:deleting")
     try:
+        crashpoint("output:deleting")
         storage.delete(path)
     except FileNotFoundError:
         return True
