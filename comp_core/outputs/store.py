@@ -32,7 +32,7 @@ logger = logging.getLogger("comp_core")
 
 
 def save_outputs(
-    run: Run, entries: list[dict[str, Any]], directory: Path, *, between: Callable[[], None]
+    run: Run, entries: list[dict[str, Any]], directory: Path, *, between: Callable[[], object]
 ) -> list[dict[str, Any]]:
     """Store the files that the model's process wrote; answers the manifest.
 

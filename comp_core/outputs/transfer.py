@@ -30,7 +30,7 @@ class Keeper:
     ``STALLED_SECONDS`` it falls silent, so that a storage that hangs does not keep a run for ever.
     """
 
-    def __init__(self, beat: Callable[[], None]) -> None:
+    def __init__(self, beat: Callable[[], object]) -> None:
         self.beat = beat
         self.done = threading.Event()
         self.thread = threading.Thread(target=self._repeat, name="comp_core.keeper", daemon=True)
