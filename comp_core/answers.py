@@ -6,6 +6,8 @@ import json
 import math
 from typing import Any
 
+from comp_core.channel import SHORT_LENGTH
+
 # The errors of the json module and of conversions, for whatever bytes.
 NONSENSE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 ENTRY_KEYS = frozenset({"kind", "title", "file", "media_type", "filename"})
@@ -35,12 +37,12 @@ def _is_progress(message: dict[str, Any]) -> bool:
 
 
 def _is_failure(message: dict[str, Any]) -> bool:
-    texts = (message["error_type"], message["message"], message["traceback"])
-    return _are_texts(*texts) and _is_peak(message)
+    texts = (message["message"], message["traceback"])
+    return _is_short(message["error_type"]) and _are_texts(*texts) and _is_peak(message)
 
 
 def _is_success(message: dict[str, Any]) -> bool:
-    if not (_are_texts(message["version"]) and _is_peak(message)):
+    if not (_is_short(message["version"]) and _is_peak(message)):
         return False
     if "errors" in message:
         return all(_are_texts(*words) for words in message["errors"].values())
@@ -63,13 +65,18 @@ def _is_entry(entry: dict[str, Any]) -> bool:
 
 
 def _is_peak(message: dict[str, Any]) -> bool:
-    return type(message["peak_memory_bytes"]) is int
+    # What the column holds.
+    return type(message["peak_memory_bytes"]) is int and 0 <= message["peak_memory_bytes"] < 2**63
 
 
 def _number(value: Any) -> float:
     if type(value) not in (int, float):
         raise TypeError(value)
     return float(value)
+
+
+def _is_short(value: Any) -> bool:
+    return _are_texts(value) and len(value) <= SHORT_LENGTH
 
 
 def _are_texts(*values: Any) -> bool:

@@ -46,7 +46,10 @@ class Channel:
             return
         begins, self.waiting = self.waiting is None, (fraction, message)
         if begins:
-            _thread.start_new_thread(self._report_later, ())
+            try:
+                _thread.start_new_thread(self._report_later, ())
+            except RuntimeError:
+                self.waiting = None  # the system starts no more threads
 
     def _report_later(self) -> None:
         sleep(PROGRESS_SECONDS)

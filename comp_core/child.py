@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MESSAGE_LENGTH = 4000
 MAX_FRAMES = 50
+RECURSION_LIMIT = 1000  # Python's own
 TRACEBACK_LENGTH = 16_384
 # Of what validate() says, so many fields and so many messages for each.
 MAX_FIELDS, MAX_MESSAGES, FIELD_MESSAGE_LENGTH = 100, 20, 1000
@@ -150,6 +151,7 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
     stopwatch = writing.Stopwatch(monotonic)
     with stopwatch:
         result = run(inputs)
+    regain_control()
     entries = writing.write_outputs(
         writing.collect(result),
         job["output_directory"],
@@ -158,6 +160,13 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
         stopwatch=stopwatch,
     )
     return {"version": version, "seconds": stopwatch.seconds, "outputs": entries}
+
+
+def regain_control() -> None:
+    """Undo what a model may have done to the interpreter, so that our own code has room to run."""
+    sys.settrace(None)
+    sys.setprofile(None)
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
 
 
 def field_messages(found: Any) -> dict[str, list[str]]:
@@ -231,6 +240,7 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
         prepare_imports(job)
         return {"type": "done", **execute(job)}
     except BaseException as error:  # SystemExit and friends are the model's too
+        regain_control()
         return {"type": "failed", **failure(error)}
 
 
@@ -257,7 +267,6 @@ def flush_prints() -> None:
 
 def main() -> None:
     process = os.getpid()
-    limit = sys.getrecursionlimit()
     lifeline, channel = take_over_streams()
     job = read_job(sys.argv[1])
     die_with_worker(lifeline, job["worker_pid"])
@@ -265,7 +274,6 @@ def main() -> None:
     message = answer(job)
     # A process that the model forked and let run on must not answer in our name.
     if os.getpid() == process:
-        sys.setrecursionlimit(limit)
         try:
             channel.send({**message, "peak_memory_bytes": peak_memory_bytes()})
         except OSError:

@@ -1,8 +1,22 @@
 """What a model returns. Standard library only: models import this without Django.
 
-``run(inputs)`` returns a list of these. Values inside tables and charts may be text, numbers,
-booleans, None, dates, Decimals, and NumPy scalars or arrays; not-a-number and the infinities are
-stored as the words NaN, Infinity and -Infinity in tables and as null in charts.
+``run(inputs)`` returns a list of these, or yields them one by one. Rows may be made one by one too,
+and may be a data frame. Values inside tables and charts become JSON:
+
+* text, booleans, None, and integers of up to 4300 digits as they are, whatever is in the text;
+* floats as they are; not-a-number and the infinities as the words NaN, Infinity and -Infinity in
+  tables and as null in charts, whatever they come from;
+* lists, tuples, ranges and arrays as lists; dicts and dataclasses as objects; enumerations as
+  their values;
+* as text, since JSON has no exact form for them: Decimals ("1.10"), Fractions ("1/3"), complex
+  numbers, dates and times (ISO 8601), durations, UUIDs and paths;
+* NumPy's scalars and arrays and pandas' series, moments, periods and intervals in the same way;
+  masked and missing values as null.
+
+Refused, by its place such as ``outputs[0].rows[3][1]``, is what would be lost or guessed: bytes
+(decode them, or return a File), sets (they have no order), iterators inside values, what contains
+itself or is nested more than 100 levels deep, dicts with two keys that are the same as text, and
+every other type.
 """
 
 from __future__ import annotations
@@ -17,7 +31,10 @@ __all__ = ["Chart", "File", "Table"]
 
 
 class Table:
-    """Named columns and rows of equal length; shown on the run page, in this order."""
+    """Named columns and rows of equal length; shown on the run page, in this order.
+
+    Of a pandas data frame: ``Table("Title", frame.columns, frame)``.
+    """
 
     kind = "table"
 

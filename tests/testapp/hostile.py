@@ -73,8 +73,9 @@ def forks_daemons(amount):
 
 
 def forgets_its_environment(amount):
-    command = [sys.executable, "-c", "import time; time.sleep(300)"]
-    subprocess.Popen(command, env={}, start_new_session=True, stdout=subprocess.DEVNULL)
+    subprocess.Popen(
+        ["/bin/sleep", "300"], env={}, start_new_session=True, stdout=subprocess.DEVNULL
+    )
     return []
 
 
@@ -227,12 +228,8 @@ def sets_an_alarm(amount):
     time.sleep(60)
 
 
-class OwnBase(BaseException):
-    """Not an Exception."""
-
-
 def raises_base(amount):
-    raise OwnBase("The pump is gone.")
+    raise type("OwnBase", (BaseException,), {})("The pump is gone.")
 
 
 def raises_at_length(amount):
@@ -283,7 +280,7 @@ def limits_its_seconds(amount):
 
 def changes_its_ways(amount):
     locale.setlocale(locale.LC_ALL, "C")
-    sys.setrecursionlimit(60)
+    sys.setrecursionlimit(20)
     sys.settrace(lambda *event: None)
     return [Table("T", ["a"], [[[[[1.5]]]]])]
 
