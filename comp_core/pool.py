@@ -20,11 +20,15 @@ SETTLED_SECONDS = 5.0
 
 
 class WorkerPool:
-    """``size`` processes of ``comp_worker``; only the first runs the maintenance loops."""
+    """``size`` processes of ``comp_worker``; only the first may run the maintenance loops.
 
-    def __init__(self, *, size: int, queues: str) -> None:
+    They stop by themselves when this process is killed.
+    """
+
+    def __init__(self, *, size: int, queues: str, maintenance: bool) -> None:
         self.size = size
         self.queues = queues
+        self.maintenance = maintenance
         self.stopping = False
         self.workers: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
 
@@ -51,8 +55,8 @@ class WorkerPool:
 
     def _start(self, place: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "django", "comp_worker", "--queue", self.queues]
-        command += ["--settings", settings.SETTINGS_MODULE]
-        if place > 0:
+        command += ["--settings", settings.SETTINGS_MODULE, "--pool", str(os.getpid())]
+        if place > 0 or not self.maintenance:
             command.append("--no-maintenance")
         path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
         return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path})

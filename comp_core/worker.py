@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 
-from django.db import (
-    DatabaseError,
-    InterfaceError,
-    OperationalError,
-    ProgrammingError,
-    close_old_connections,
-)
-from django.db.models.functions import Now
+from django.db import DatabaseError, InterfaceError, ProgrammingError, close_old_connections
 from django_tasks_db.management.commands.db_worker import Worker as TasksDbWorker
 
 from comp_core.conf import conf
-from comp_core.db import from_now, patient
-from comp_core.maintenance import MaintenanceThreads, run_all_once
-from comp_core.models import Worker
+from comp_core.maintenance import MaintenanceThreads, registered_loops, run_all_once
+from comp_core.presence import EVERY_QUEUE, Presence
 from comp_core.process_state import stopping, worker_id
 
 logger = logging.getLogger("comp_core")
 
-EVERY_QUEUE = "*"
-ROW_SECONDS = 10.0
-SEEN_SECONDS = 120
-FORGOTTEN_SECONDS = 86_400
 RETRY_SECONDS = 0.5
 JOIN_SECONDS = 5.0
+PARENT_SECONDS = 1.0
 # More rounds than any chain of work has links; a loop that always finds work must not hang us.
 MAX_ROUNDS = 100
 
@@ -74,51 +65,61 @@ class TicketWorker(TasksDbWorker):
         return None
 
 
-def drain() -> int:
-    """Carry out the tickets that wait, here and now; answers how many."""
-    worker = TicketWorker(queues=[EVERY_QUEUE], excluded=[], batch=True)
+def drain(*queues: str) -> int:
+    """Carry out the tickets that wait, here and now; answers how many. Checks are among them."""
+    served = [*queues, conf.CHECK_QUEUE] if queues else [EVERY_QUEUE]
+    worker = TicketWorker(queues=served, excluded=[], batch=True)
     worker.run()
     return worker.tickets_taken
 
 
-def work_until_idle() -> None:
+def work_until_idle(*queues: str) -> None:
     """Tickets and loops in turn until neither finds anything to do."""
     for _ in range(MAX_ROUNDS):
-        if not drain() + run_all_once():
+        if not drain(*queues) + run_all_once():
             return
     logger.warning("Still busy after %d rounds.", MAX_ROUNDS)
-
-
-def worker_seen_recently() -> bool:
-    """Whether a worker that executes runs has given a sign of life within two minutes."""
-    alive = Worker.objects.filter(seen_at__gt=from_now(-SEEN_SECONDS))
-    return alive.exclude(queues="").exists()
 
 
 class CompWorker:
     """One worker process: runs in the main thread, checks and maintenance in threads beside it.
 
     ``queues`` empty: maintenance only. Checks have a thread of their own, so that a form's answer
-    never waits behind somebody's long run.
+    never waits behind somebody's long run. With ``pool``, the process id of the parent, the worker
+    stops when that process is gone. ``say`` hears one line at the start and one at the end.
     """
 
-    def __init__(self, *, queues: list[str], maintenance: bool) -> None:
+    def __init__(
+        self,
+        *,
+        queues: list[str],
+        maintenance: bool,
+        pool: int | None = None,
+        say: Callable[[str], object] = logger.info,
+    ) -> None:
         self.queues = queues
+        self.pool = pool
+        self.say = say
         self.maintenance = MaintenanceThreads() if maintenance else None
         self.runs = TicketWorker(queues=queues, excluded=self._excluded()) if queues else None
         self.checks = TicketWorker(queues=[conf.CHECK_QUEUE], excluded=[]) if queues else None
+        self.presence = Presence(queues=self._served(), slots=1 if queues else 0)
 
     def _excluded(self) -> list[str]:
         return [conf.CHECK_QUEUE] if EVERY_QUEUE in self.queues else []
 
+    def _served(self) -> list[str]:
+        every = not self.queues or EVERY_QUEUE in self.queues
+        return self.queues if every else sorted({*self.queues, conf.CHECK_QUEUE})
+
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; returns when everything has ended or been given back."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-        self._announce()
-        threads = [threading.Thread(target=self._keep_row, name="row", daemon=True)]
-        if self.checks is not None:
-            threads.append(threading.Thread(target=self.checks.run, name="checks", daemon=True))
+        signal.signal(signal.SIGTERM, self._on_signal)
+        # Ctrl+C reaches a pool's workers too, and then the pool asks them: that is one request.
+        signal.signal(signal.SIGINT, self._on_signal if self.pool is None else signal.SIG_IGN)
+        self.presence.announce()
+        self.say(f"Worker {worker_id()} has started: {self._duties()}.")
+        threads = self._threads()
         if self.maintenance is not None:
             self.maintenance.start()
         for thread in threads:
@@ -127,8 +128,41 @@ class CompWorker:
             self.runs.run()
         stopping.event.wait()
         self._leave(threads)
+        self.say(f"Worker {worker_id()} has stopped.")
+
+    def _duties(self) -> str:
+        every = EVERY_QUEUE in self.queues
+        runs = "runs of every queue" if every else f"runs of {', '.join(self.queues)}"
+        loops = "no maintenance loops"
+        if self.maintenance is not None:
+            loops = f"{len(registered_loops())} maintenance loops"
+        return f"{runs}, checks, {loops}" if self.queues else f"no runs, {loops}"
+
+    def _threads(self) -> list[threading.Thread]:
+        targets: dict[str, Callable[[], None]] = {"row": self._keep_row}
+        if self.checks is not None:
+            targets["checks"] = self.checks.run
+        if self.pool is not None:
+            targets["parent"] = self._watch_parent
+        return [
+            threading.Thread(target=target, name=name, daemon=True)
+            for name, target in targets.items()
+        ]
+
+    def _keep_row(self) -> None:
+        self.presence.keep(stopping.event)
+
+    def _watch_parent(self) -> None:
+        """Nobody would replace, or stop, the workers of a pool that was killed."""
+        while not stopping.event.wait(PARENT_SECONDS):
+            if os.getppid() != self.pool:
+                logger.warning("The pool that started this worker is gone; it stops.")
+                self._stop()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         stopping.ask()
         for worker in (self.runs, self.checks):
             if worker is not None:
@@ -139,19 +173,4 @@ class CompWorker:
             thread.join(conf.SHUTDOWN_SECONDS + JOIN_SECONDS)
         if self.maintenance is not None:
             self.maintenance.stop(seconds=JOIN_SECONDS)
-        Worker.objects.filter(pk=worker_id()).delete()
-
-    @patient(60)
-    def _announce(self) -> None:
-        values = {"queues": ",".join(self.queues), "started_at": Now(), "seen_at": Now()}
-        Worker.objects.update_or_create(pk=worker_id(), defaults=values)
-
-    def _keep_row(self) -> None:
-        while not stopping.event.wait(ROW_SECONDS):
-            close_old_connections()
-            try:
-                if not Worker.objects.filter(pk=worker_id()).update(seen_at=Now()):
-                    self._announce()
-                Worker.objects.filter(seen_at__lt=from_now(-FORGOTTEN_SECONDS)).delete()
-            except (OperationalError, InterfaceError) as error:
-                logger.warning("The worker could not refresh its row: %s", error)
+        self.presence.leave()

@@ -12,16 +12,17 @@ from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from comp_core.conf import conf
 from comp_core.declaration import ModelSpec
 from comp_core.exceptions import CompError
 from comp_core.forms import ParametersForm, RunForm, parameters_form
 from comp_core.inputs import copy_inputs
 from comp_core.lifecycle import submit
 from comp_core.models import CoreInputs, Run
+from comp_core.presence import worker_seen_recently
 from comp_core.status import InputsStatus
 from comp_core.views.access import offered_model, own_inputs, run_of
 from comp_core.views.catalogue import Draft, kept_files, quote_for
-from comp_core.worker import worker_seen_recently
 from comp_users.models import Project
 from comp_users.pages import render_page
 
@@ -43,7 +44,7 @@ def inputs(request: HttpRequest, slug: str, pk: uuid.UUID) -> HttpResponseBase:
         return _show_invalid(request, spec, project, found)
     context = {"spec": spec, "project": project, "inputs": found, "refusal": refusal}
     if found.status == InputsStatus.PENDING:
-        context["worker_seen"] = worker_seen_recently()
+        context["worker_seen"] = worker_seen_recently(conf.CHECK_QUEUE)
     return render_page(request, "comp_core/inputs.html", context)
 
 

@@ -19,11 +19,11 @@ from comp_core.lifecycle import cancel as cancel_run
 from comp_core.metering import Receipt, cost_of, get_meter
 from comp_core.models import Run
 from comp_core.outputs.store import open_output
+from comp_core.presence import worker_seen_recently
 from comp_core.previews import NotATable, Rows, chart_preview, download_name, table_preview
 from comp_core.registry import spec_of
 from comp_core.status import RunStatus
 from comp_core.views.access import own_run, visible_run
-from comp_core.worker import worker_seen_recently
 from comp_users.access import is_staff
 from comp_users.pages import render_page
 
@@ -103,7 +103,7 @@ def _status_context(request: HttpRequest, run: Run) -> dict[str, Any]:
         "step": step,
         "announce": request.GET.get("step") != step,
         "pause_seconds": QUICK_PAUSE_SECONDS if age < QUICK_SECONDS else SLOW_PAUSE_SECONDS,
-        "no_worker": waiting and not worker_seen_recently(),
+        "no_worker": waiting and not worker_seen_recently(run.queue),
         "may_change": _may_change(request.user, run),
     }
 

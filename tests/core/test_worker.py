@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
+from io import StringIO
 from statistics import median
 from typing import Any
+from unittest.mock import Mock
 
 import django
 import pytest
 from django.core.management import CommandError, call_command
-from django.db.models.functions import Now
+from django.db import OperationalError, connection
+from django.db.migrations.recorder import MigrationRecorder
 from django_tasks_db.models import DBTaskResult
 
-from comp_core import maintenance
+from comp_core import maintenance, startup
 from comp_core.db import from_now
 from comp_core.inputs import save_inputs
 from comp_core.models import Run, Worker
-from comp_core.worker import worker_seen_recently
-from tests.core.builders import make_profile, make_run
+from tests.core.builders import make_profile, make_run, status
 from tests.core.live import Live, live, wait_until
 from tests.testapp.models import DoublingInputs
 
@@ -146,15 +149,6 @@ def test_maintenance_alone_executes_nothing(live: Live) -> None:
     assert (worker.wait(15), Run.objects.get(pk=run.pk).status) == (0, "queued")
 
 
-@pytest.mark.parametrize(
-    ("queues", "age", "seen"), [("*", 0, True), ("*", 121, False), ("", 0, False)]
-)
-def test_worker_seen(queues: str, age: int, seen: bool) -> None:
-    """A worker counts when it executes runs and was there within two minutes."""
-    Worker.objects.create(id="w", queues=queues, started_at=Now(), seen_at=from_now(-age))
-    assert worker_seen_recently() is seen
-
-
 def test_one_broken_loop_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every loop has its turn, then the error is raised."""
     turns: list[str] = []
@@ -194,3 +188,80 @@ def test_processes_must_be_some() -> None:
     """A pool of no workers is refused."""
     with pytest.raises(CommandError, match="at least 1"):
         call_command("comp_worker", "--processes", "0")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--processes", "2", "--maintenance"], "there is one process"),
+        (["--processes", "2", "--once"], "there is one process"),
+        (["--queue", " , "], "names no queue"),
+    ],
+)
+def test_options_that_contradict_each_other(options: list[str], said: str) -> None:
+    """They are refused in words."""
+    with pytest.raises(CommandError, match=said):
+        call_command("comp_worker", *options)
+
+
+def test_a_queue_that_no_model_uses() -> None:
+    """It may be a slip of the pen: the worker says which there are, and starts."""
+    told = StringIO()
+    call_command("comp_worker", "--once", "--queue", "defualt", stderr=told)
+    assert told.getvalue().strip() == ("No model uses the queue defualt. Those in use are default.")
+
+
+def test_once_for_a_queue() -> None:
+    """``--once`` leaves the runs of other queues where they are."""
+    run = make_run()
+    call_command("comp_worker", "--once", "--queue", "gpu", stderr=StringIO())
+    assert Run.objects.get(pk=run.pk).status == "queued"
+
+
+def test_once_without_runs() -> None:
+    """``--once --maintenance`` makes one round of the loops."""
+    run, stale = make_run(), make_run()
+    Run.objects.filter(pk=stale.pk).update(start_deadline_at=from_now(-1))
+    call_command("comp_worker", "--once", "--maintenance")
+    assert (status(run), status(stale)) == ("queued", "aborted")
+
+
+@pytest.fixture
+def not_migrated() -> Iterator[None]:
+    """The newest migration of the runs has not been applied."""
+    applied = MigrationRecorder(connection).migration_qs.filter(app="comp_core")
+    last = applied.order_by("name").last()
+    assert last is not None
+    applied.filter(pk=last.pk).delete()
+    yield
+    last.save(force_insert=True)
+
+
+def test_a_site_that_is_not_migrated(not_migrated: None) -> None:
+    """The worker ends with a line that says what to do."""
+    with pytest.raises(CommandError, match=r"1 migrations are not .* Run manage\.py migrate first"):
+        call_command("comp_worker")
+
+
+def test_a_database_that_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker says once that it waits, and goes on as soon as it can."""
+    answers = iter([OperationalError("no\nanswer"), OperationalError("no"), None])
+
+    def look() -> list[str]:
+        if error := next(answers):
+            raise error
+        return []
+
+    told: list[str] = []
+    monkeypatch.setattr(startup, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(startup, "_missing_migrations", look)
+    startup.wait_until_ready(told.append)
+    assert told == ["The database cannot be reached yet; trying for a minute. no answer"]
+
+
+def test_a_database_that_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a minute the worker ends; who supervises it may start it again."""
+    monkeypatch.setattr(startup, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(startup, "_missing_migrations", Mock(side_effect=OperationalError("no")))
+    with pytest.raises(CommandError, match="could not be reached: no"):
+        startup.wait_until_ready(lambda line: None)
