@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from markdown_it import MarkdownIt
 
-from comp_core.models import Run
+from comp_core import printed
+from comp_core.models import Attempt, Interruption, Run
 
 register = template.Library()
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
@@ -76,6 +77,24 @@ def status_badge(run: Run) -> SafeString:
     if run.status == "running" and run.cancel_requested_at:
         words = _("Being cancelled")
     return format_html('<span class="status {}">{}</span>', run.status, words)
+
+
+@register.filter
+def plain(text: str) -> str:
+    """What a model printed, without terminal escapes; the page escapes it as any other text."""
+    return printed.plain(text)
+
+
+@register.filter
+def interruption(attempt: Attempt) -> str:
+    """What befell an attempt that was interrupted, to its run's owner."""
+    words = {
+        Interruption.WORKER_LOST: _("the worker of attempt %d was lost."),
+        Interruption.RELEASED: _("the worker of attempt %d had to stop."),
+        Interruption.REQUEUED: _("an operator of this site took attempt %d back."),
+        Interruption.GIVEN_UP: _("an operator of this site gave attempt %d up."),
+    }
+    return words[Interruption(attempt.reason)] % attempt.number
 
 
 @register.filter

@@ -10,7 +10,14 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from django.core.files import File
-from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 from django.views.decorators.http import require_safe
@@ -19,6 +26,7 @@ from comp_core.models import Run
 from comp_core.outputs.store import open_output
 from comp_core.previews import download_name, table_as_csv
 from comp_core.views.access import visible_run
+from comp_users.pages import render_page
 
 CHUNK_BYTES = 2**16
 
@@ -27,7 +35,12 @@ CHUNK_BYTES = 2**16
 def output(request: HttpRequest, pk: uuid.UUID, output_id: str) -> HttpResponseBase:
     """One output as a file: tables as CSV (``?format=json``: as stored), the rest as stored."""
     run = visible_run(request.user, pk)
-    entry, file = _open(run, output_id)
+    try:
+        entry, file = open_output(run, output_id)
+    except FileNotFoundError:
+        return _gone(request, run)
+    except LookupError as error:
+        raise Http404 from error
     if entry["kind"] == "table" and request.GET.get("format") != "json":
         lines = StreamingHttpResponse(_closing(file), content_type="text/csv; charset=utf-8")
         return _as_download(lines, download_name(entry))
@@ -43,15 +56,16 @@ def archive(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
     run = visible_run(request.user, pk)
     if not run.outputs:
         raise Http404
+    if run.outputs_pruned_at is not None:
+        return _gone(request, run)
     response = StreamingHttpResponse(zipped(run), content_type="application/zip")
     return _as_download(response, f"{slugify(run.project.slug)}-{run.pk}.zip")
 
 
-def _open(run: Run, output_id: str) -> tuple[dict[str, Any], Any]:
-    try:
-        return open_output(run, output_id)
-    except (FileNotFoundError, LookupError) as error:
-        raise Http404 from error
+def _gone(request: HttpRequest, run: Run) -> HttpResponse:
+    """A page that says so: 410 when the site has removed the outputs, 404 when one is missing."""
+    status = 404 if run.outputs_pruned_at is None else 410
+    return render_page(request, "comp_core/gone.html", {"run": run}, status=status)
 
 
 def _closing(file: Any) -> Iterator[bytes]:

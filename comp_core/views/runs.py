@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -16,9 +15,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from comp_core.exceptions import UnknownModel
 from comp_core.lifecycle import cancel as cancel_run
+from comp_core.lifecycle.admission import running_limit
 from comp_core.metering import Receipt, cost_of, get_meter
-from comp_core.models import Run
+from comp_core.models import Attempt, Run
 from comp_core.outputs.store import open_output
+from comp_core.parameters import parameters_of
 from comp_core.presence import worker_seen_recently
 from comp_core.previews import NotATable, Rows, chart_preview, download_name, table_preview
 from comp_core.registry import spec_of
@@ -104,8 +105,16 @@ def _status_context(request: HttpRequest, run: Run) -> dict[str, Any]:
         "announce": request.GET.get("step") != step,
         "pause_seconds": QUICK_PAUSE_SECONDS if age < QUICK_SECONDS else SLOW_PAUSE_SECONDS,
         "no_worker": waiting and not worker_seen_recently(run.queue),
+        "running_limit": running_limit(run.owner) if run.held else None,
+        "interrupted": _interrupted(request.user, run),
         "may_change": _may_change(request.user, run),
     }
+
+
+def _interrupted(user: Any, run: Run) -> list[Attempt]:
+    """The earlier attempts of a run that was started more than once, for its owner and staff."""
+    first = run.attempt < (1 if run.status == RunStatus.QUEUED else 2)
+    return [] if first or not _may_change(user, run) else list(run.attempts.all())
 
 
 def _may_change(user: Any, run: Run) -> bool:
@@ -123,29 +132,6 @@ def _may_rerun(run: Run) -> bool:
         return bool(spec_of(run))
     except UnknownModel:
         return False
-
-
-def parameters_of(run: Run) -> list[tuple[str, Any]]:
-    """Label and value of each input of a run; nothing when its model is no longer installed."""
-    try:
-        spec = spec_of(run)
-    except UnknownModel:
-        return []
-    concrete = spec.run_model._base_manager.select_related("inputs").filter(pk=run.pk).first()
-    if concrete is None:
-        return []
-    inputs = concrete.inputs
-    return [(str(field.verbose_name), _shown(inputs, field)) for field in inputs.parameter_fields()]
-
-
-def _shown(inputs: Any, field: models.Field[Any, Any]) -> Any:
-    """A value in words: the label of a choice, the user's own name of a file."""
-    if isinstance(field, models.FileField):
-        stored = getattr(inputs, field.name)
-        return inputs.adjustment.get(field.name) or stored.name.rpartition("/")[2]
-    if field.choices:
-        return getattr(inputs, f"get_{field.name}_display")()
-    return getattr(inputs, field.name)
 
 
 def previews_of(run: Run) -> list[dict[str, Any]]:
