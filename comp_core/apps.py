@@ -35,6 +35,7 @@ class CompCoreConfig(AppConfig):
             on_migrated, sender=self, weak=False, dispatch_uid="comp_core.projects_for_models"
         )
         self._register_loops()
+        self._register_probes()
         self._register_links()
 
     def _register_loops(self) -> None:
@@ -55,6 +56,21 @@ class CompCoreConfig(AppConfig):
         register_loop("comp_core.prune_tickets", prune_tickets, seconds=3600)
         register_loop("comp_core.sweep", sweep, seconds=60)
         register_loop("comp_core.retention", apply_retention, seconds=86_400)
+
+    def _register_probes(self) -> None:
+        from comp_core.doctor import register_probe
+        from comp_core.probes import runs, surroundings, workers
+
+        register_probe("comp_core.settings", surroundings.settings)
+        register_probe("comp_core.clock", surroundings.clock)
+        register_probe("comp_core.storage", surroundings.storage)
+        register_probe("comp_core.scratch", surroundings.scratch)
+        register_probe("comp_core.workers", workers.workers)
+        register_probe("comp_core.loops", workers.loops)
+        register_probe("comp_core.waiting", runs.waiting)
+        register_probe("comp_core.running", runs.running)
+        register_probe("comp_core.leftovers", runs.leftovers)
+        register_probe("comp_core.models", surroundings.models, deep=True)
 
     def _register_links(self) -> None:
         from django.utils.translation import gettext_lazy as _

@@ -1,0 +1,1 @@
+"""What the doctor asks about the core: its workers, its runs, and what they stand on."""
