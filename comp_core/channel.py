@@ -88,6 +88,6 @@ def _fraction(value: Any, last: float) -> float:
 
 def short(value: Any) -> str:
     try:
-        return str(value)[:SHORT_LENGTH]
+        return "" if value is None else str(value)[:SHORT_LENGTH]
     except Exception:
         return ""

@@ -9,12 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, BinaryIO
 
+import numpy as np
 import psutil
 import pytest
 
+from comp_core.channel import Channel
 from comp_core.process import CHILD
 from tests.core.live import wait_until
 
@@ -39,6 +43,16 @@ def square(number):
 def run(inputs):
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         return [File("squares.txt", str(pool.map(square, [1, 2, 3])))]
+"""
+BURST = """
+import time
+from comp_core.progress import progress
+
+def run(inputs):
+    for number in range(10):
+        progress(number / 10, str(number))
+    time.sleep(0.5)
+    return []
 """
 GO = "import ctypes, os, re, sys, time\ndef run(inputs):\n    print('go', flush=True)\n    "
 BUSY = {
@@ -187,6 +201,70 @@ def test_processes_that_a_model_spawns(job: dict[str, Any], tmp_path: Path) -> N
         ["done"],
         "[1, 4, 9]",
     )
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[Channel, BinaryIO]]:
+    """A channel, and what comes out of it."""
+    reading, writing = os.pipe()
+    with open(reading, "rb", buffering=0) as file:
+        yield Channel(writing), file
+        os.close(writing)
+
+
+class Wordless:
+    """Has neither text nor number."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    __float__ = __str__  # type: ignore[assignment]  # the point
+
+
+@pytest.mark.parametrize(
+    ("fraction", "message", "expected"),
+    [
+        (0.5, "half", (0.5, "half")),
+        (np.float32(0.5), 7, (0.5, "7")),
+        (True, "x" * 300, (1.0, "x" * 200)),
+        (1e400, "\x00 \ud800 \n", (1.0, "\x00 \ud800 \n")),
+        (-1, None, (0.0, "")),
+        (float("nan"), "", (0.25, "")),
+        (None, "words", (0.25, "words")),
+        ("text", Wordless(), (0.25, "")),
+        (Wordless(), b"x", (0.25, "b'x'")),
+    ],
+)
+def test_whatever_is_reported(
+    pipe: tuple[Channel, BinaryIO], fraction: Any, message: Any, expected: tuple[float, str]
+) -> None:
+    """A fraction within bounds or the last one, and text; never an error."""
+    channel, file = pipe
+    channel.fraction = 0.25
+    channel.progress(fraction, message)
+    said = json.loads(file.readline())
+    assert (said["fraction"], said["message"]) == expected
+
+
+def test_a_report_never_waits(pipe: tuple[Channel, BinaryIO]) -> None:
+    """A signal handler may report while it interrupts a report."""
+    channel, _ = pipe
+    handler = Thread(target=channel.progress, args=(0.5,), daemon=True)
+    with channel.lock:
+        handler.start()
+        handler.join(5)
+    assert not handler.is_alive()
+
+
+def test_the_last_report_of_a_burst_arrives(job: dict[str, Any], tmp_path: Path) -> None:
+    """Reports are thinned out, but what the model says before a long silence is shown meanwhile."""
+    (tmp_path / "lonely.py").write_text(BURST)
+    said = answers(start(job, tmp_path))
+    assert [(message.get("fraction"), message.get("message")) for message in said] == [
+        (0, "0"),
+        (0.9, "9"),
+        (None, None),
+    ]
 
 
 @pytest.mark.parametrize("model", ["holds_the_lock", "holds_it_asleep", "sleeps", "forks"])
