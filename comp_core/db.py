@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -21,6 +21,19 @@ logger = logging.getLogger("comp_core")
 def from_now(seconds: float) -> Any:
     """An expression for a moment by the database's clock; negative seconds lie in the past."""
     return ExpressionWrapper(Now() + timedelta(seconds=seconds), output_field=DateTimeField())
+
+
+def each_value(rows: Any, field: str) -> Iterator[Any]:
+    """The values of a column, each once, in their order.
+
+    One access for each to an index that begins with the column, however many rows have it; asked
+    for DISTINCT values, a database reads them all.
+    """
+    ordered = rows.order_by(field).values_list(field, flat=True)
+    value = ordered.first()
+    while value is not None:
+        yield value
+        value = ordered.filter(**{f"{field}__gt": value}).first()
 
 
 def patient(seconds: float) -> Callable[[Callable[..., T]], Callable[..., T]]:

@@ -10,7 +10,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.module_loading import import_string
 from django_tasks_db.models import DBTaskResult
@@ -18,7 +18,7 @@ from django_tasks_db.models import DBTaskResult
 from comp_core.compat import task_backends
 from comp_core.conf import conf
 from comp_core.crashpoints import crashpoint
-from comp_core.db import from_now
+from comp_core.db import each_value, from_now
 from comp_core.models import CoreInputs, Run
 from comp_core.presence import slots_for
 from comp_core.registry import registered
@@ -77,24 +77,30 @@ def _waiting() -> Any:
 
 
 def _mend_runs() -> int:
-    overdue = _waiting().filter(
-        queued_at__lt=from_now(-MEND_RUNS_SECONDS), modified__lt=from_now(-MEND_RUNS_SECONDS)
-    )
     sent = 0
-    for queue, number in overdue.order_by().values_list("queue").annotate(number=Count("pk")):
+    for queue in each_value(_waiting(), "queue"):
+        overdue = _waiting().filter(
+            queue=queue,
+            queued_at__lt=from_now(-MEND_RUNS_SECONDS),
+            modified__lt=from_now(-MEND_RUNS_SECONDS),
+        )
         if uses_database_backend():
-            sent += _send_missing(queue, min(number - _tickets_ready(queue), MEND_BATCH))
+            sent += _send_missing(queue, overdue)
         else:
-            sent += _send_on_suspicion(queue, overdue.filter(queue=queue))
+            sent += _send_on_suspicion(queue, overdue)
     if sent:
         logger.warning("%d tickets were missing and have been sent again.", sent)
     return sent
 
 
-def _send_missing(queue: str, number: int) -> int:
-    for _ in range(number):
+def _send_missing(queue: str, overdue: Any) -> int:
+    """Neither is counted further than to ``MEND_BATCH``: any ticket takes the fairest run, so that
+    no more of them are needed than are carried out until the next round."""
+    waiting = overdue.order_by("-priority", "start_tag", "queued_at")[:MEND_BATCH].count()
+    missing: int = max(waiting - _tickets_ready(queue), 0)
+    for _ in range(missing):
         send_ticket(queue)
-    return max(number, 0)
+    return missing
 
 
 def _send_on_suspicion(queue: str, overdue: Any) -> int:
@@ -142,7 +148,9 @@ def send_successor(run: Run) -> None:
 def _tickets_ready(queue: str) -> int:
     return (
         DBTaskResult.objects.ready()
-        .filter(task_path=EXECUTE_NEXT, queue_name=queue, backend_name=conf.TASK_BACKEND)
+        .filter(task_path=EXECUTE_NEXT, queue_name=queue, backend_name=conf.TASK_BACKEND)[
+            :MEND_BATCH
+        ]
         .count()
     )
 

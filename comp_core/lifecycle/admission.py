@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 
 from django.db import transaction
@@ -10,7 +9,7 @@ from django.db.models.functions import Now
 
 from comp_core.conf import conf
 from comp_core.crashpoints import step
-from comp_core.db import from_now
+from comp_core.db import each_value, from_now
 from comp_core.models import Run
 from comp_core.status import RunStatus
 from comp_core.tickets import send_ticket
@@ -70,13 +69,5 @@ def _room(owner: Profile) -> int:
 def admit_held() -> int:
     """A loop's round: admit for every owner of held runs, should an end have failed to do so, or
     a limit have been raised; answers how many runs were admitted."""
-    return sum(admit(owner_id) for owner_id in _owners_of_held())
-
-
-def _owners_of_held() -> Iterator[int]:
-    """One access to the index for each owner, however many of their runs are held."""
-    held = Run.objects.filter(held=True).order_by("owner_id").values_list("owner_id", flat=True)
-    owner_id = held.first()
-    while owner_id is not None:
-        yield owner_id
-        owner_id = held.filter(owner_id__gt=owner_id).first()
+    held = Run.objects.filter(held=True)
+    return sum(admit(owner_id) for owner_id in each_value(held, "owner_id"))

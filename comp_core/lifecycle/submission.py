@@ -125,7 +125,8 @@ def _new_run(spec: ModelSpec, inputs: Any, wish: dict[str, Any]) -> Run:
     run: Run = spec.run_model(
         inputs=inputs,
         owner=owner,
-        payer_id=project.sponsor_id or owner.pk,
+        # The owner is at hand with their user, whom a meter would otherwise fetch again.
+        **({"payer_id": project.sponsor_id} if project.sponsor_id else {"payer": owner}),
         project=project,
         queue=spec.queue,
         priority=spec.priority,

@@ -15,6 +15,7 @@ from comp_core.models import Run
 from comp_core.projects import project_for
 from comp_core.registry import get_spec
 from comp_core.status import RunStatus
+from comp_core.tickets import mend_tickets
 from comp_users.models import Project
 from tests.core.builders import SUCCESS, expire, make_claimed, make_inputs
 from tests.core.scale import Plan, explain, fill_queue, many_profiles, sent
@@ -73,15 +74,19 @@ def test_no_verb_reads_the_whole_queue(rows: int, owners: int) -> None:
 
 
 @sizes
-def test_no_round_of_a_loop_reads_the_whole_queue(rows: int, owners: int) -> None:
+def test_no_round_of_a_loop_reads_the_whole_queue(
+    rows: int, owners: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every worker asks every few seconds what the clock has done: mostly, nothing."""
     silent = make_claimed()
     fill_queue(project(), many_profiles(owners), rows=rows)
     expire(silent)
+    monkeypatch.setattr("comp_core.tickets.MEND_BATCH", 10)
     verbs = {
         "reap": lifecycle.reap,
         "abort_overdue": lifecycle.abort_overdue,
         "admit_held": lifecycle.admit_held,
+        "mend_tickets": mend_tickets,
     }
     assert slow_plans(verbs) == {}
 

@@ -1,0 +1,1 @@
+"""What the run engine costs, measured beside what one would use instead: see README.md."""

@@ -1,0 +1,5 @@
+"""A model that does nothing."""
+
+
+def run(inputs):
+    return []
