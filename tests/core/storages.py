@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage
+from django.db import OperationalError
 from django.utils import timezone
 
 from comp_core.outputs.files import output_storage
@@ -71,6 +72,24 @@ class Secretive(InMemoryStorage):
 
     def _save(self, name: str, content: File[bytes]) -> str:
         raise RuntimeError("bucket customer-42 refuses the key AKIA0000")
+
+
+class Tabular(InMemoryStorage):
+    """Keeps files in a database that is away."""
+
+    def _save(self, name: str, content: File[bytes]) -> str:
+        raise OperationalError("server closed the connection unexpectedly")
+
+
+class Fleeting(InMemoryStorage):
+    """Lists files that are gone: others remove them at the same time."""
+
+    def get_modified_time(self, name: str) -> datetime:
+        raise FileNotFoundError(name)
+
+    def delete(self, name: str) -> None:
+        super().delete(name)
+        raise FileNotFoundError(name)
 
 
 class Blind(InMemoryStorage):

@@ -175,6 +175,14 @@ def test_a_file_that_cannot_be_removed(settings: Any, tmp_path: Path) -> None:
     assert sweep_orphans() == Tally(1, 0, 0, 1)
 
 
+def test_a_file_that_goes_meanwhile(settings: Any, tmp_path: Path) -> None:
+    """Nothing is left to do with it."""
+    use_storage(settings, "Fleeting")
+    run = succeeded(tmp_path)
+    put(f"runs/{run.pk}/1/2-a.txt")
+    assert sweep_orphans() == Tally()
+
+
 def test_many_runs(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are looked up in batches."""
     monkeypatch.setattr(orphans, "BATCH", 2)

@@ -176,9 +176,9 @@ def test_a_file_that_cannot_be_removed(
     )
 
 
-@pytest.mark.parametrize("name", ["Bucket", "Blind", "Liar"])
+@pytest.mark.parametrize("name", ["Bucket", "Blind", "Liar", "Fleeting"])
 def test_any_storage(settings: Any, tmp_path: Path, name: str) -> None:
-    """Without folders, without lists, with lies about what exists: the manifest has the paths."""
+    """Without folders or lists, with lies, with complaints: the manifest has the paths."""
     options = {"location": str(tmp_path / "media")} if name == "Liar" else {}
     use_storage(settings, name, **options)
     old_run(tmp_path)

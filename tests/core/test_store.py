@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db import OperationalError
 
 from comp_core import lifecycle
 from comp_core.exceptions import OutputsNotStored, OutputsPruned
@@ -19,6 +20,7 @@ from comp_core.outputs import File, transfer
 from comp_core.outputs.store import open_output, save_outputs
 from comp_core.outputs.transfer import HashedFile, Keeper
 from tests.core.builders import content, make_claimed, run_unruly, status, stored_files
+from tests.core.live import live  # noqa: F401  # a fixture
 from tests.core.pages import finished_run
 from tests.core.storages import Slow, use_storage
 
@@ -119,6 +121,14 @@ def test_a_storage_that_goes_away(
     ]
 
 
+def test_a_storage_in_a_database_that_is_away(settings: Any, tmp_path: Path) -> None:
+    """No end can be written down then either: the run is taken up again when its lease ends."""
+    use_storage(settings, "Tabular")
+    run = make_claimed()
+    with pytest.raises(OperationalError):
+        save(run, tmp_path, "a.txt")
+
+
 def test_a_storage_that_says_too_much(settings: Any) -> None:
     """Names of buckets and keys are for the log, not for the page."""
     use_storage(settings, "Secretive")
@@ -128,7 +138,7 @@ def test_a_storage_that_says_too_much(settings: Any) -> None:
     )
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("live")
 @pytest.mark.parametrize("slow", ["chunk_seconds", "send_seconds"])
 def test_one_file_that_takes_longer_than_the_lease(
     settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: str

@@ -179,6 +179,17 @@ def test_a_storage_that_is_away(settings: Any, caplog: pytest.LogCaptureFixture)
     assert (rounds, storage.asked, len(caplog.records), unswept()) == ((0, 0, 0), 7, 7, len(runs))
 
 
+def test_a_storage_that_stays_away(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is asked again and again, and logged once."""
+    storage = use_storage(settings, "Away")
+    monkeypatch.setattr(sweeping, "FIRST_PAUSE_SECONDS", 0)
+    interrupted()
+    rounds = sweep(), sweep(), sweep()
+    assert (rounds, storage.asked, len(caplog.records)) == ((0, 0, 0), 3, 1)
+
+
 def test_a_storage_that_cannot_list(settings: Any) -> None:
     """Nothing can be found there, so the attempt is done with."""
     use_storage(settings, "Blind")

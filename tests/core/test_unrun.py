@@ -73,9 +73,9 @@ def test_who_is_removed() -> None:
 
 def test_uploads_go(media: Path) -> None:
     """With the inputs that nobody ran; those of a run stay, they are what was run."""
-    with_upload("gone.csv", status=InputsStatus.INVALID)
+    old_inputs(), with_upload("gone.csv", status=InputsStatus.INVALID)
     lifecycle.submit(with_upload("run.csv"))
-    assert (prune_inputs(30), uploads(media)) == (Tally(1, 1, 4, 0), ["run.csv"])
+    assert (prune_inputs(30), uploads(media)) == (Tally(2, 1, 4, 0), ["run.csv"])
 
 
 def test_an_upload_that_a_copy_names_too(media: Path) -> None:
