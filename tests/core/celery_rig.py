@@ -135,6 +135,13 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def leave_logging_alone(**kwargs: Any) -> None:
+    """A worker within the test's own process would configure the root logger."""
+
+
+signals.setup_logging.connect(leave_logging_alone)
+
+
 def make_sender(url: str = "memory://", **conf: Any) -> Any:
     """A Celery app as the guide configures it, for a broker."""
     app = Celery("sender", broker=url, set_as_current=False)
@@ -142,6 +149,7 @@ def make_sender(url: str = "memory://", **conf: Any) -> Any:
         broker_transport_options=documented("CELERY_BROKER_TRANSPORT_OPTIONS"),
         worker_prefetch_multiplier=documented("CELERY_WORKER_PREFETCH_MULTIPLIER"),
         task_default_queue=documented("CELERY_TASK_DEFAULT_QUEUE"),
+        worker_redirect_stdouts=False,
     )
     app.conf.update(conf)
     return app
