@@ -108,7 +108,7 @@ def requeue(run: Run) -> Run:
 
     A running one is taken from its worker, which finds its token gone at the next heartbeat and
     discards what it has. The attempt does not count against the run. A queued one gets a new
-    ticket and its full time to start. Raises RunHasEnded.
+    ticket and its full time to start; one that is to be cancelled stays. Raises RunHasEnded.
     """
     wanted = Q(status=RunStatus.RUNNING, cancel_requested_at__isnull=True)
     for _ in range(TRIES):
@@ -117,6 +117,8 @@ def requeue(run: Run) -> Run:
         run = Run.objects.get(pk=run.pk)
         if run.status in TERMINAL:
             raise RunHasEnded
+        if run.cancel_requested_at is not None:
+            break
     return Run.objects.get(pk=run.pk)
 
 
