@@ -6,6 +6,7 @@ import enum
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 
@@ -78,7 +79,7 @@ def examine(*, deep: bool = False) -> list[Finding]:
     """What every probe finds. Without a database there is one finding, that there is none."""
     try:
         pending = unapplied_migrations()
-    except (DatabaseError, InterfaceError) as error:
+    except (DatabaseError, InterfaceError, ImproperlyConfigured) as error:
         what = f"The database does not answer: {said(error)}"
         return [_named("database", problem(what, "Start it, or correct DATABASES."))]
     found = [_named("migrations", _judged(pending))]
@@ -96,7 +97,7 @@ def examine(*, deep: bool = False) -> list[Finding]:
             else:
                 found.append(_could_not(probe, error))
     if failed:
-        what = f"{failed} probes could not be made, because tables or columns are missing."
+        what = f"Probes that could not be made for want of tables or columns: {failed}."
         found.append(_named("migrations", problem(what, MIGRATE)))
     return found
 
@@ -123,7 +124,7 @@ def said(error: BaseException) -> str:
 def _judged(pending: list[str]) -> Finding:
     if not pending:
         return ok("Every migration has been applied.")
-    what = f"{len(pending)} migrations have not been applied, {pending[0]} for one."
+    what = f"Migrations that have not been applied: {len(pending)}, {pending[0]} first."
     return problem(what, MIGRATE)
 
 

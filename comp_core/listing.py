@@ -120,7 +120,7 @@ def _value(run: Any, name: str) -> Any:
 
 def listing(runs: Iterable[Any]) -> list[str]:
     """A line for each run, in columns, below their names."""
-    rows = [[_shown(_value(run, name)) for name in COLUMNS] for run in runs]
+    rows = [[_fact(run, name) for name in COLUMNS] for run in runs]
     if not rows:
         return ["No run is like that."]
     return _aligned([list(COLUMNS), *rows])
@@ -128,7 +128,7 @@ def listing(runs: Iterable[Any]) -> list[str]:
 
 def sheet(run: Any) -> Iterator[str]:
     """Everything about one run that an operator may ask for."""
-    facts = [[name, _shown(_value(run, name))] for name in FACTS]
+    facts = [[name, _fact(run, name)] for name in FACTS]
     yield from _aligned([row for row in facts if row[1]])
     yield f"\n{meaning(run)}"
     rows = [
@@ -144,6 +144,10 @@ def sheet(run: Any) -> Iterator[str]:
     yield from _section("What the model printed", plain(run.stdout_tail).splitlines())
 
 
+def _fact(run: Any, name: str) -> str:
+    return f"{int(run.progress * 100)} %" if name == "progress" else _shown(_value(run, name))
+
+
 def _section(title: str, lines: list[str]) -> Iterator[str]:
     if lines:
         yield f"\n{title}"
@@ -156,8 +160,6 @@ def _shown(value: Any) -> str:
         return ""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
-    if isinstance(value, float):
-        return f"{value:.0%}"
     return " ".join(plain(str(value)).split())
 
 

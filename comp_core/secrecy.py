@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,14 +11,17 @@ from django.views.debug import SafeExceptionReporterFilter
 
 STARS = SafeExceptionReporterFilter.cleansed_substitute
 SHORTEST = 4
+# User and password in an address, such as a broker's or a database's.
+CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
 def without_secrets(text: str) -> str:
-    """The text with every value of a setting that Django itself would hide replaced by stars."""
+    """The text with stars for every value of a setting that Django itself would hide, and for the
+    credentials of addresses."""
     found = {secret for secret in _secrets() if len(secret) >= SHORTEST}
     for secret in sorted(found, key=len, reverse=True):
         text = text.replace(secret, STARS)
-    return text
+    return CREDENTIALS.sub(STARS, text)
 
 
 def _secrets() -> Iterator[str]:

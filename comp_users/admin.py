@@ -13,11 +13,17 @@ from django.utils.translation import gettext_lazy as _
 
 from comp_users.models import Profile, Project, User
 
+# Empty limits mean what the site allows everybody.
+LIMITS = ("spending_cap", "max_running_runs", "max_queued_runs")
+RIGHTS = ("display_name", "is_active", "public_access", "runs_public")
+FIELDSETS: Any = [(None, {"fields": RIGHTS}), (_("Limits"), {"fields": LIMITS})]
+
 
 class ProfileInline(admin.StackedInline[Profile, User]):
     """A user's profile on the user's page; it comes with the user and leaves with the user."""
 
     model = Profile
+    fieldsets = FIELDSETS
     can_delete = False
     extra = 0
     max_num = 0
@@ -42,9 +48,10 @@ if get_user_model() is User:
 
 @admin.register(Profile)
 class ProfileAdmin(admin.ModelAdmin[Profile]):
-    """Who may run, and within which cap."""
+    """Who may run, and within which limits."""
 
-    list_display = ["__str__", "user", "public_access", "is_active", "spending_cap"]
+    fieldsets = [(None, {"fields": ("user", *RIGHTS)}), *FIELDSETS[1:]]
+    list_display = ["__str__", "user", "public_access", "is_active", *LIMITS]
     list_filter = ["is_active", "public_access"]
     list_select_related = ["user"]
     raw_id_fields = ["user"]

@@ -45,7 +45,8 @@ def _db_now(runs: Any) -> Any:
 
 def _judge_queue(row: Any, now: Any) -> Finding:
     queue, age = row["queue"], max(now - row["oldest"], timedelta())
-    what = f"{row['number']} runs wait in the queue {queue!r}, the oldest for {in_words(age)}"
+    oldest = f"the oldest for {in_words(age)}"
+    what = f"Runs that wait in the queue {queue!r}: {row['number']}, {oldest}"
     if not worker_seen_recently(queue):
         todo = f"Start a worker that serves it: python manage.py comp_worker --queue {queue}"
         if Worker.objects.exclude(queues="").exists():
@@ -69,7 +70,7 @@ def _overdue() -> Iterator[Finding]:
         status=RunStatus.QUEUED, held=False, start_deadline_at__lt=from_now(-UNREAPED_SECONDS)
     ).count()
     if late:
-        yield problem(f"{late} runs still wait after their deadline for starting.", LOOPS)
+        yield problem(f"Runs that still wait after their deadline for starting: {late}.", LOOPS)
 
 
 def _held() -> Iterator[Finding]:
@@ -78,7 +79,7 @@ def _held() -> Iterator[Finding]:
     held = Run.objects.filter(held=True, modified__lt=from_now(-UNREAPED_SECONDS))
     stuck = held.exclude(Exists(under_way)).count()
     if stuck:
-        what = f"{stuck} runs wait behind their owners' own, of whom none has any under way."
+        what = f"Runs that wait behind their owner's own, of which none is under way: {stuck}."
         yield problem(what, LOOPS)
 
 
@@ -86,14 +87,14 @@ def running() -> Iterator[Finding]:
     """Leases are kept or taken back, and no run goes on beyond its time limit."""
     silent = Run.objects.filter(unreaped()).count()
     if silent:
-        what = f"{silent} runs are held by workers that fell silent more than a minute ago."
+        what = f"Runs held by workers that fell silent more than a minute ago: {silent}."
         yield problem(what, LOOPS)
     rows = Run.objects.filter(status=RunStatus.RUNNING, lease_expires_at__gt=Now())
     rows = rows.annotate(db_now=Now())
     late = [run for run in rows.only("started_at", "timeout_seconds") if _is_late(run)]
     if late:
         numbers = ", ".join(str(run.pk)[:8] for run in late[:3])
-        yield problem(f"{len(late)} runs go on after their time limit: {numbers}.", SHOW)
+        yield problem(f"Runs that go on after their time limit: {len(late)} ({numbers}).", SHOW)
     if not silent and not late:
         yield ok("Every running run is in a worker's hands and within its time limit.")
 
@@ -109,7 +110,7 @@ def leftovers() -> Iterator[Finding]:
     old = Attempt.objects.filter(swept_at__isnull=True, ended_at__lt=from_now(-UNSWEPT_SECONDS))
     number = old.count()
     if number:
-        what = f"The files of {number} interrupted attempts have not been swept for a day."
+        what = f"Interrupted attempts whose files have not been swept for a day: {number}."
         yield warning(what, LOOPS)
     else:
         yield ok("The files of interrupted attempts are swept in time.")

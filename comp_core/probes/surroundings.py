@@ -24,6 +24,7 @@ from comp_core.declaration import ModelSpec
 from comp_core.doctor import Finding, ok, problem, said, warning
 from comp_core.jobs import environment, import_path, scratch_directory
 from comp_core.registry import registered
+from comp_core.secrecy import without_secrets
 
 SKEW_SECONDS = 2
 START_SECONDS = 60
@@ -142,4 +143,4 @@ def _fault_of(spec: ModelSpec) -> str:
     lines = done.stderr.decode(errors="replace").strip().splitlines()
     if done.returncode == 0:
         return ""
-    return lines[-1] if lines else f"exit status {done.returncode}"
+    return without_secrets(lines[-1]) if lines else f"exit status {done.returncode}"

@@ -159,6 +159,13 @@ def test_other_requests_do_nothing(operator: Client, method: str, verb: str, cod
     assert (answer.status_code, status(run)) == (code, "queued")
 
 
+def test_buttons_need_the_token(operator: Client) -> None:
+    """A page elsewhere cannot press them."""
+    run, browser = make_run(), Client(enforce_csrf_checks=True)
+    browser.cookies = operator.cookies
+    assert (press(browser, "cancel", run).status_code, status(run)) == (403, "queued")
+
+
 def test_too_many_at_once_are_refused(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that took minutes would be ended half-way."""
     monkeypatch.setattr("comp_core.admin.runs.MOST_AT_ONCE", 1)
@@ -256,6 +263,16 @@ def test_a_worker_shows_what_it_is_at(operator: Client) -> None:
     assert link is not None
     found = operator.get(link[1].replace("&amp;", "&")).context["cl"].result_list
     assert [each.pk for each in found] == [run.pk]
+
+
+def test_limits_are_set_on_the_profile(operator: Client) -> None:
+    """Of somebody who floods the queue; empty means what the site allows everybody."""
+    profile = make_profile()
+    data = {"display_name": "Ada", "max_running_runs": "2", "max_queued_runs": "0"}
+    answer = operator.post(f"/admin/comp_users/profile/{profile.pk}/change/", data)
+    profile.refresh_from_db()
+    limits = (profile.max_running_runs, profile.max_queued_runs, profile.spending_cap)
+    assert (answer.status_code, limits) == (302, (2, 0, None))
 
 
 def test_messages_are_bounded(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,9 +93,9 @@ def test_with_tables_missing_the_way_out_is_told_once(monkeypatch: pytest.Monkey
     register_probe("site.b", no_table)
     register_probe("site.c", lambda: [ok("Fine.")])
     assert [(finding.probe, finding.what) for finding in examine()] == [
-        ("migrations", "1 migrations have not been applied, comp_core.0001_initial for one."),
+        ("migrations", "Migrations that have not been applied: 1, comp_core.0001_initial first."),
         ("site.c", "Fine."),
-        ("migrations", "2 probes could not be made, because tables or columns are missing."),
+        ("migrations", "Probes that could not be made for want of tables or columns: 2."),
     ]
 
 
@@ -147,3 +147,9 @@ def test_secrets_are_left_out(values: dict[str, Any], monkeypatch: pytest.Monkey
     settings = type("Settings", (), values)
     monkeypatch.setattr("comp_core.secrecy.settings", settings)
     assert without_secrets("It said hush-hush.") == "It said ********************."
+
+
+def test_credentials_in_addresses_are_left_out() -> None:
+    """Brokers and storages are named by addresses, in settings of any name."""
+    said = without_secrets("Cannot connect to redis://:hush@host:6379/0.")
+    assert said == "Cannot connect to redis://********************@host:6379/0."

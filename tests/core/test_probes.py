@@ -119,7 +119,7 @@ def test_an_idle_worker_beside_a_waiting_run() -> None:
     run = make_run()
     before = bad(runs.waiting)
     age(run, queued_at=-90)
-    words = "warning: 1 runs wait in the queue 'default', the oldest for 90 seconds, although"
+    words = "warning: Runs that wait in the queue 'default': 1, the oldest for 90 seconds, although"
     assert (before, bad(runs.waiting)) == ([], [f"{words} a worker that serves it is idle."])
 
 
@@ -129,7 +129,7 @@ def test_a_long_wait_behind_busy_workers() -> None:
     make_claimed()
     age(make_run(), queued_at=-1200)
     assert bad(runs.waiting) == [
-        "warning: 1 runs wait in the queue 'default', the oldest for 20 minutes."
+        "warning: Runs that wait in the queue 'default': 1, the oldest for 20 minutes."
     ]
 
 
@@ -137,7 +137,9 @@ def test_runs_that_should_have_been_aborted() -> None:
     """The loop that ends them is not there."""
     make_worker()
     age(make_run(), start_deadline_at=-120)
-    assert bad(runs.waiting) == ["problem: 1 runs still wait after their deadline for starting."]
+    assert bad(runs.waiting) == [
+        "problem: Runs that still wait after their deadline for starting: 1."
+    ]
 
 
 def test_held_runs_that_nobody_lets_in() -> None:
@@ -150,7 +152,7 @@ def test_held_runs_that_nobody_lets_in() -> None:
     Run.objects.filter(pk=run.pk).update(status="aborted", finished_at=Now())
     assert (before, bad(runs.waiting)) == (
         [],
-        ["problem: 1 runs wait behind their owners' own, of whom none has any under way."],
+        ["problem: Runs that wait behind their owner's own, of which none is under way: 1."],
     )
 
 
@@ -158,7 +160,7 @@ def test_silent_workers_runs() -> None:
     """A minute after the lease nobody has taken them back."""
     age(make_claimed(), lease_expires_at=-90)
     assert bad(runs.running) == [
-        "problem: 1 runs are held by workers that fell silent more than a minute ago."
+        "problem: Runs held by workers that fell silent more than a minute ago: 1."
     ]
 
 
@@ -170,7 +172,7 @@ def test_runs_beyond_their_time_limit() -> None:
     age(run, started_at=-400)
     assert (before, bad(runs.running)) == (
         [],
-        [f"problem: 1 runs go on after their time limit: {str(run.pk)[:8]}."],
+        [f"problem: Runs that go on after their time limit: 1 ({str(run.pk)[:8]})."],
     )
 
 
@@ -181,7 +183,7 @@ def test_leftovers_of_attempts() -> None:
     Attempt.objects.update(ended_at=F("ended_at") - timedelta(days=2))
     assert (before, bad(runs.leftovers)) == (
         [],
-        ["warning: The files of 1 interrupted attempts have not been swept for a day."],
+        ["warning: Interrupted attempts whose files have not been swept for a day: 1."],
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
 from comp_core import lifecycle
 from comp_core.models import Run
@@ -153,6 +155,34 @@ def test_the_list_is_aligned() -> None:
     assert (head.index("owner"), row.startswith(f"{run.pk}  queued")) == (row.index("ada"), True)
 
 
+def test_a_reader_that_has_seen_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Such as head: no error, and nothing more is written to it."""
+    make_run()
+    with (tmp_path / "out").open("w") as out:
+        monkeypatch.setattr("sys.stdout", out)
+        call_command("comp_runs", "list", stdout=Gone())
+        out.write("nobody reads this")
+    assert (tmp_path / "out").read_text() == ""
+
+
+class Gone(io.StringIO):
+    """A pipe that nobody reads."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence, and where to ask."""
+
+    def away(*args: Any, **kwargs: Any) -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr("comp_core.management.commands.comp_runs.listed", away)
+    words = "OperationalError: connection refused\nAsk comp_doctor what is wrong."
+    assert comp_runs("list") == (1, "", words)
+
+
 def test_an_empty_list_says_so() -> None:
     """In words, rather than with nothing."""
     assert comp_runs("list") == (0, "No run is like that.\n", "")
@@ -163,7 +193,7 @@ def test_show_tells_all() -> None:
     run = lifecycle.requeue(make_claimed())
     Run.objects.filter(pk=run.pk).update(stdout_tail="\x1b[31mred\nalert", traceback="line 3")
     out = comp_runs("show", short(run))[1]
-    expected = ["It waits for a free worker.", "requeued  tests", "  Number  1", "  red\n  alert"]
+    expected = ["It waits for a free worker.", "requeued  tests", "  Number  1.0", "  red\n  alert"]
     assert [text for text in expected if text not in out] == []
 
 

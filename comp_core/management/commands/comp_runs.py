@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db import DatabaseError, InterfaceError
 
+from comp_core.doctor import said
 from comp_core.listing import NotFound, as_dict, chosen, listed, listing, running_on, sheet
 from comp_core.models import Run
 from comp_core.operating import VERBS, Done, summary
@@ -40,12 +43,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         verb = options["verb"]
-        if verb == "list":
-            self._list(options)
-        elif verb == "show":
-            self._show(options)
-        else:
-            self._move(verb.replace("-", "_"), options)
+        own = {"list": self._list, "show": self._show}
+        try:
+            own[verb](options) if verb in own else self._move(verb.replace("-", "_"), options)
+        except (DatabaseError, InterfaceError) as error:
+            raise CommandError(f"{said(error)}\nAsk comp_doctor what is wrong.") from error
 
     def _list(self, options: dict[str, Any]) -> None:
         names = ("status", "project", "owner", "queue")
@@ -103,8 +105,13 @@ class Command(BaseCommand):
         return list(runs.values()), unknown
 
     def _write_lines(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.stdout.write(line)
+        try:
+            for line in lines:
+                self.stdout.write(line)
+            self.stdout.flush()
+        except BrokenPipeError:
+            # The reader, such as head, has seen enough. What is left must not fail at the exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _write_json(self, value: Any) -> None:
         self.stdout.write(json.dumps(value, indent=2, cls=DjangoJSONEncoder))
