@@ -86,8 +86,8 @@ ENDS: list[tuple[str, float, tuple[str, str, str]]] = [
     ("kills_its_group", 15, crashed("SIGTERM")),
     ("kills_its_group", 9, KILLED),
     ("limits_its_seconds", 0, KILLED),
-    ("exits_well", 0, exited("sys.exit(0)")),
-    ("exits_with_words", 0, exited("sys.exit('Nothing to do.')")),
+    ("exits_with", 0, exited("sys.exit(0)")),
+    ("exits_with", 1, exited("sys.exit('Nothing to do.')")),
     ("hard_exits_well", 0, ("failed", "Crashed", exited("exit status 0")[2])),
     ("hard_exits", 0, ("failed", "Crashed", exited("exit status 7")[2])),
     ("closes_descriptors", 256, SUCCESS),
@@ -139,6 +139,7 @@ ENDS: list[tuple[str, float, tuple[str, str, str]]] = [
         0,
         rejected("outputs[0].rows[0] has other than 1 values for 1 columns."),
     ),
+    ("never_stops_a_line", 0, GARBLED),
     *[("makes_noise", number, GARBLED) for number in range(len(NOISE))],
 ]
 

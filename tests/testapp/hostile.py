@@ -1,6 +1,7 @@
 """Models that attack what runs them; each function is one way of it."""
 
 import atexit
+import contextlib
 import ctypes
 import faulthandler
 import itertools
@@ -98,12 +99,8 @@ def reads_nowhere(amount):
     ctypes.string_at(0)
 
 
-def exits_well(amount):
-    sys.exit(0)
-
-
-def exits_with_words(amount):
-    sys.exit("Nothing to do.")
+def exits_with(amount):
+    sys.exit([0, "Nothing to do."][int(amount)])
 
 
 def hard_exits_well(amount):
@@ -158,16 +155,19 @@ NOISE = {
 }
 
 
-def makes_noise(amount):
+def makes_noise(amount, seconds=0.3):
     """Writes into every descriptor that is open; those of the prints are left out."""
     noise = list(NOISE.values())[int(amount)]
     for descriptor in range(3, 1100):
-        try:
+        with contextlib.suppress(OSError):
             os.write(descriptor, noise)
-        except OSError:
-            continue
-    time.sleep(0.3)
+    time.sleep(seconds)
     return [File("hello.txt", "Hello")]
+
+
+def never_stops_a_line(amount):
+    while True:
+        makes_noise(list(NOISE).index("a long line"), 0)
 
 
 def kills_its_group(amount):
