@@ -31,7 +31,7 @@ class _Stat:
 
 
 class Family:
-    """Made before the model's process is started; ``leader`` is that process.
+    """Made before the model's process, the leader, is started.
 
     A process belongs to the run that is in the leader's group, is the child of another one of
     the run, has the run's mark in its environment, or works in the run's directory; and having
@@ -46,6 +46,11 @@ class Family:
         self.made = time.monotonic()
         self.ours: dict[int, str] = {}
         self.others = set(_numbers())
+
+    def begin(self, leader: int) -> None:
+        """The model's process has this number."""
+        self.leader = leader
+        self.others.discard(leader)
 
     def resident_bytes(self) -> int:
         """Resident memory of all; what several share counts for each of them."""
@@ -78,11 +83,17 @@ class Family:
             time.sleep(0.002)
 
     def _living(self) -> Iterator[tuple[int, _Stat]]:
-        for pid in _numbers():
-            if pid in self.others:
-                continue
-            stat = _stat(pid)
-            if stat is None or stat.state in "ZX":  # gone, or only waiting to be reaped
+        numbers = set(_numbers())
+        # Numbers are used again: what is remembered of one goes with its process.
+        self.others &= numbers
+        stats = {pid: stat for pid in numbers - self.others if (stat := _stat(pid))}
+        self.ours = {
+            pid: started
+            for pid, started in self.ours.items()
+            if pid in stats and stats[pid].started == started
+        }
+        for pid, stat in stats.items():
+            if stat.state in "ZX":  # only waiting to be reaped
                 continue
             ours = self._is_ours(pid, stat)
             if ours:
@@ -93,9 +104,7 @@ class Family:
 
     def _is_ours(self, pid: int, stat: _Stat) -> bool | None:
         """None: it cannot be told yet, such as in the middle of an ``exec``."""
-        if self.ours.get(pid) == stat.started or self.leader in (pid, stat.group):
-            return True
-        if stat.parent in self.ours:
+        if self.leader in (pid, stat.group) or pid in self.ours or stat.parent in self.ours:
             return True
         try:
             environment = _read(pid, "environ")

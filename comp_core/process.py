@@ -102,7 +102,7 @@ def run_process(
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        family.leader = process.pid
+        family.begin(process.pid)
         supervision = _Supervision(process, family, limits, watch, started)
         try:
             supervision.watch_until_end()
