@@ -103,7 +103,8 @@ def bad_outcome(ending: Ending) -> Outcome:
 
 def _stop_words(ending: Ending) -> str:
     if ending.stop is Stop.DEADLINE:
-        return f"The model was stopped at its time limit, after {ending.seconds:.0f} seconds."
+        limit = ending.deadline_seconds  # what it took in the end may be more
+        return f"The model was stopped at its time limit, after {limit:g} seconds."
     if ending.stop is Stop.MEMORY:
         limit = (conf.MAX_MEMORY_BYTES or 0) / GIBIBYTE
         return f"The model used more than the {limit:.1f} GiB of memory allowed and was stopped."

@@ -67,6 +67,7 @@ class Ending:
     stop: Stop | None = None
     returncode: int = 0
     seconds: float = 0.0
+    deadline_seconds: float = 0.0
     peak_memory_bytes: int = 0
     tail: str = ""
 
@@ -149,6 +150,7 @@ class _Supervision:
             elif time.monotonic() >= self.kill_at:
                 self.family.signal_group(signal.SIGKILL)
         self.ending.seconds = time.monotonic() - self.started
+        self.ending.deadline_seconds = self.limits.deadline_seconds
         self.next_memory = float("inf")
         gone_by = time.monotonic() + EXIT_SECONDS
         while not _has_exited(self.process.pid) and time.monotonic() < gone_by:

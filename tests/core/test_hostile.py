@@ -73,7 +73,6 @@ ENDS: list[tuple[str, float, tuple[str, str, str]]] = [
     ("bombs_memory", 0, OUT_OF_MEMORY),
     ("bombs_memory_in_children", 300 * MEBIBYTE, OUT_OF_MEMORY),
     ("shares_memory", 100 * MEBIBYTE, SUCCESS),
-    ("ignores_sigterm", 0, TIMED_OUT),
     ("loops_in_c", 0, TIMED_OUT),
     ("sleeps_with_the_lock", 0, TIMED_OUT),
     ("forks_daemons", 50, SUCCESS),
