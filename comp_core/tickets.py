@@ -88,8 +88,6 @@ def _mend_runs() -> int:
             sent += _send_missing(queue, overdue)
         else:
             sent += _send_on_suspicion(queue, overdue)
-    if sent:
-        logger.warning("%d tickets were missing and have been sent again.", sent)
     return sent
 
 
@@ -100,6 +98,8 @@ def _send_missing(queue: str, overdue: Any) -> int:
     missing: int = max(waiting - _tickets_ready(queue), 0)
     for _ in range(missing):
         send_ticket(queue)
+    if missing:
+        logger.warning("%d tickets were missing and have been sent again.", missing)
     return missing
 
 
@@ -125,6 +125,9 @@ def _send_on_suspicion(queue: str, overdue: Any) -> int:
         if overdue.exclude(lately).filter(pk=run.pk).update(modified=Now()):
             send_ticket(queue, mended_at=Run.objects.values_list("modified").get(pk=run.pk)[0])
             sent += 1
+    if sent:
+        # Not a warning: a slot between two runs looks idle, too.
+        logger.info("Runs wait in %s while slots are idle: sent %d tickets.", queue, sent)
     return sent
 
 
