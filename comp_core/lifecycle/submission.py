@@ -61,21 +61,23 @@ def _submit_once(spec: ModelSpec, inputs: CoreInputs, wish: dict[str, Any]) -> R
     try:
         with step("submit"):
             run = _submit(spec, inputs, wish)
-    except IntegrityError:
-        # Somebody else submitted the same at the same moment and was first.
+    except (IntegrityError, RunRefused):
+        # Somebody else submitted the same at the same moment and was first, perhaps with the last
+        # place there was.
         existing = _existing(spec, inputs, wish["idempotency_key"])
-        if existing is None and _key_is_taken(inputs, wish["idempotency_key"]):
+        if existing is not None:
+            return existing
+        if _key_is_taken(inputs, wish["idempotency_key"]):
             raise RunRefused(KEY_TAKEN) from None
-        if existing is None:
-            raise
-        return existing
+        raise
     return run
 
 
 def _submit(spec: ModelSpec, inputs: CoreInputs, wish: dict[str, Any]) -> Run:
     # No run stores an empty key, so without a key this finds nothing.
     key = wish["idempotency_key"] or ""
-    # Locking the inputs makes a double click wait here and then find the first click's run.
+    # A double click waits here for the first click, yet sees what was there before it: the
+    # database then refuses its run, and it is answered with the first's.
     locked = (
         spec.inputs_model._default_manager.select_for_update(of=("self",))
         .select_related("owner__user")

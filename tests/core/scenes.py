@@ -215,9 +215,8 @@ def violations(
     wrong: list[str] = []
     for case in cases or list(stage.cases.values()):
         run = Run.objects.get(pk=case.run.pk)
-        wrong += [*_money(run), *_attempts(run)]
-        if resting:
-            wrong += [*_outcome(run, case), *_announced(run, stage.heard)]
+        wrong += [*_money(run), *_attempts(run), *_announced(run, stage.heard, resting=resting)]
+        wrong += _outcome(run, case) if resting else []
     if resting:
         wrong += _tickets(stage)
     return wrong + list(_share(stage, resting=resting))
@@ -255,10 +254,11 @@ def _outcome(run: Run, case: Case) -> Iterator[str]:
         yield f"{last}: the outputs are {kept}, accepted were {case.accepted}"
 
 
-def _announced(run: Run, heard: list[uuid.UUID]) -> Iterator[str]:
-    """The end is announced once."""
-    if heard.count(run.pk) != (run.status in TERMINAL):
-        yield f"{run.status}, announced {heard.count(run.pk)} times"
+def _announced(run: Run, heard: list[uuid.UUID], *, resting: bool) -> Iterator[str]:
+    """The end is announced once, and not before it is committed."""
+    ended, times = run.status in TERMINAL, heard.count(run.pk)
+    if times > ended or (resting and times < ended):
+        yield f"{run.status}, announced {times} times"
 
 
 def _tickets(stage: Stage) -> Iterator[str]:

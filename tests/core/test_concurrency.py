@@ -16,12 +16,14 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from comp_core import lifecycle
-from comp_core.lifecycle import Outcome, admission, ending
+from comp_core.conf import conf
+from comp_core.db import from_now
+from comp_core.lifecycle import Outcome, admission, ending, reaping
 from comp_core.models import Run
 from comp_core.status import RunStatus
 from comp_users.models import Profile
 from tests.billing.builders import site
-from tests.core.builders import expire
+from tests.core.builders import expire, statements
 from tests.core.concurrency import Actor, Duel, at_once, duel, errors, on_postgresql, troupe
 from tests.core.live import Live, live
 from tests.core.scenes import ORDERS, VERBS, Stage, explore, stage, violations
@@ -37,6 +39,25 @@ STORM_SECONDS = 5
 def test_whatever_comes_between(scene: str, first: str, stage: Stage, duel: Duel) -> None:
     """Invariants 1 and 4: held at any of its moments, a verb and any other keep the run whole."""
     assert explore(stage, duel, scene, first) == {}
+
+
+@on_postgresql
+@pytest.mark.parametrize("first", ["claim", "abort overdue"])
+def test_a_deadline_that_passes_meanwhile(
+    first: str, stage: Stage, duel: Duel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the abort each waiting run is overdue, to the claim none is: one of them has it."""
+    monkeypatch.setattr(reaping, "Now", partial(from_now, 2 * conf.QUEUE_DEADLINE_SECONDS))
+    seconds = ("claim", "abort overdue", "requeue")
+    assert explore(stage, duel, "waiting", first, seconds=seconds) == {}
+
+
+def test_a_requeue_of_what_is_to_be_cancelled(stage: Stage) -> None:
+    """It stays with its worker, and is looked at once: nobody will change that."""
+    case = stage.case("silent and to be cancelled")
+    with statements() as sql:
+        run = lifecycle.requeue(case.run)
+    assert (run.status, len(sql)) == ("running", 4)
 
 
 def finish_without_token(run_id: UUID, token: UUID, outcome: Outcome) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from typing import Any
 
 import pytest
@@ -25,11 +27,11 @@ from comp_core.tickets import mend_tickets
 from comp_users.models import Profile, Project
 from tests.billing.builders import Site, site
 from tests.core.builders import SUCCESS, make_inputs
-from tests.core.concurrency import WAIT_SECONDS, errors, on_postgresql, together
+from tests.core.concurrency import WAIT_SECONDS, Duel, duel, errors, on_postgresql, together
 from tests.core.scenes import Stage, stage
 from tests.testapp.models import DoublingRun
 
-__all__ = ["site", "stage"]
+__all__ = ["duel", "site", "stage"]
 
 pytestmark = on_postgresql
 
@@ -57,6 +59,32 @@ def test_a_key_used_at_once(stage: Stage) -> None:
         [partial(lifecycle.submit, inputs, idempotency_key="k") for inputs in all_inputs]
     )
     assert (Counter(runs), counts()) == ({DoublingRun.objects.get(): CLICKS}, (1, 1, 1))
+
+
+@pytest.mark.parametrize("same", ["inputs", "key"])
+def test_a_double_click_for_the_last_place(same: str, stage: Stage, duel: Duel) -> None:
+    """Whichever moment the first click is held at: the second gets its run too, not a refusal
+    because the first has taken the last place."""
+    Profile.objects.filter(pk=stage.owner.pk).update(max_queued_runs=1)
+    assert list(differing_clicks(stage, duel, same)) == []
+
+
+def differing_clicks(stage: Stage, duel: Duel, same: str) -> Iterator[str]:
+    """Moments of the first click at which the second is answered otherwise."""
+    for moment in count():
+        clicked = [make_inputs(owner=stage.owner)] * 2
+        if same == "key":
+            clicked[1] = make_inputs(owner=stage.owner)
+        first, second = (
+            partial(lifecycle.submit, inputs, idempotency_key=f"click {moment}")
+            for inputs in clicked
+        )
+        if duel.fight(first, second, hold_at=moment) is None:
+            return
+        answers = [duel.first.answer(), duel.second.answer()]
+        if answers[0] != answers[1]:
+            yield f"{answers} at {duel.first.passed[moment]}"
+        stage.clear()
 
 
 def submit_many(owner: Profile, number: int) -> int:
