@@ -59,7 +59,7 @@ BUSY = {
     "holds_the_lock": f"{GO}re.match('(a+)+$', 'a' * 60 + 'b')",
     "holds_it_asleep": f"{GO}ctypes.PyDLL(None).sleep(60)",
     "sleeps": f"{GO}time.sleep(60)",
-    "forks": f"{GO}os.fork()\n    time.sleep(60)\n",
+    "forks": f"{GO}time.sleep(20)".replace("print", "os.fork() or print"),
 }
 # Runs the model as a worker does and forks a process meanwhile; says both their numbers.
 WORKER = """

@@ -19,7 +19,7 @@ from uuid import UUID
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from comp_core.outputs.encoding import Rejected, encode, null, number_word
@@ -269,6 +269,7 @@ def written(value: Any) -> str:
         return str(rejected)
 
 
+@settings(deadline=None)
 @given(values)
 @example(nested(99))
 def test_json_or_refused(value: Any) -> None:

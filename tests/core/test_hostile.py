@@ -23,17 +23,13 @@ from tests.testapp.models import ParcelInputs
 
 pytestmark = pytest.mark.django_db
 MEBIBYTE = 2**20
-DEADLINE_SECONDS = 3
+# Longer than any of these takes on a machine that is busy with other things.
+DEADLINE_SECONDS = 60
 SUCCESS = ("succeeded", "", "")
 GARBLED = (
     "failed",
     "Garbled",
     "The model wrote to the channel that carries its results, and was stopped.",
-)
-TIMED_OUT = (
-    "timed_out",
-    "DeadlineExceeded",
-    "The model was stopped at its time limit, after 3 seconds.",
 )
 OUT_OF_MEMORY = (
     "failed",
@@ -73,8 +69,6 @@ ENDS: list[tuple[str, float, tuple[str, str, str]]] = [
     ("bombs_memory", 0, OUT_OF_MEMORY),
     ("bombs_memory_in_children", 300 * MEBIBYTE, OUT_OF_MEMORY),
     ("shares_memory", 100 * MEBIBYTE, SUCCESS),
-    ("loops_in_c", 0, TIMED_OUT),
-    ("sleeps_with_the_lock", 0, TIMED_OUT),
     ("forks_daemons", 50, SUCCESS),
     ("forgets_its_environment", 0, SUCCESS),
     ("multiplies", 6, SUCCESS),
@@ -156,10 +150,10 @@ def site(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     }
 
 
-def suffer(behaviour: str, amount: float) -> Run:
-    """A run of the unruly model under a short deadline, as it stands in the end."""
+def suffer(behaviour: str, amount: float, *, seconds: int = DEADLINE_SECONDS) -> Run:
+    """A run of the unruly model under a deadline, as it stands in the end."""
     run = make_claimed("unruly", behaviour=behaviour, amount=amount)
-    run.timeout_seconds = DEADLINE_SECONDS
+    run.timeout_seconds = seconds
     runner.execute(run)
     return Run.objects.get(pk=run.pk)
 
@@ -187,6 +181,18 @@ def test_each_ends_in_words(
     after = run_unruly("fine")
     assert ((run.status, run.error_type, run.error_message), left, after.status) == (
         end,
+        [],
+        "succeeded",
+    )
+
+
+@pytest.mark.parametrize("behaviour", ["loops_in_c", "sleeps_with_the_lock"])
+def test_deadline_inside_c_code(behaviour: str, tmp_path: Path) -> None:
+    """Whoever holds the interpreter's lock at the deadline, or ignores SIGTERM, is killed."""
+    run = suffer(behaviour, 0, seconds=1)
+    assert (run.status, run.error_message, left_behind(tmp_path), run_unruly("fine").status) == (
+        "timed_out",
+        "The model was stopped at its time limit, after 1 seconds.",
         [],
         "succeeded",
     )
