@@ -244,6 +244,8 @@ def _attempts(run: Run) -> Iterator[str]:
         yield f"{run.status} in attempt {run.attempt}, interrupted were {noted}"
     if (run.lease_token is not None) != (run.status == RunStatus.RUNNING):
         yield f"{run.status} with the lease {run.lease_token}"
+    if run.status == RunStatus.QUEUED and run.cancel_requested_at is not None:
+        yield "queued, and nobody to obey the wish to cancel it"
 
 
 def _outcome(run: Run, case: Case) -> Iterator[str]:

@@ -52,6 +52,29 @@ def test_a_deadline_that_passes_meanwhile(
     assert explore(stage, duel, "waiting", first, seconds=seconds) == {}
 
 
+@on_postgresql
+@pytest.mark.parametrize("moment", range(3))
+def test_two_claims_take_two_runs(moment: int, stage: Stage, duel: Duel) -> None:
+    """A claim passes over the run that another is about to take, and does not wait for it."""
+    cases = [stage.case(), stage.case()]
+    claims = [case.claim for case in cases]
+    wrong = duel.fight(*claims, hold_at=moment, meanwhile=lambda: not_done(duel.second))
+    assert (wrong, [len(case.tokens) for case in cases]) == ([], [1, 1])
+
+
+def not_done(actor: Actor) -> list[str]:
+    return [] if actor.played.done() else [f"{actor.name} had to wait"]
+
+
+@on_postgresql
+def test_a_heartbeat_overtaken(stage: Stage, duel: Duel) -> None:
+    """Its run is taken over before it is written: the worker learns so, and extends nothing."""
+    case = stage.case("silent")
+    beat = partial(lifecycle.heartbeat, case.run.pk, case.token, progress=0.5)
+    wrong = duel.fight(beat, case.take_over, hold_at=0)
+    assert (wrong, duel.first.answer().alive, Run.objects.get().progress) == ([], False, 0)
+
+
 def test_a_requeue_of_what_is_to_be_cancelled(stage: Stage) -> None:
     """It stays with its worker, and is looked at once: nobody will change that."""
     case = stage.case("silent and to be cancelled")
