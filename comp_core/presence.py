@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 from django.apps import apps
-from django.db import InterfaceError, OperationalError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from django.db.models import Q, Sum
 from django.db.models.functions import Now
 
@@ -45,23 +45,24 @@ class Presence:
         )
 
     def keep(self, until: threading.Event) -> None:
-        """Give a sign of life every ten seconds; for a thread of its own."""
-        while not until.wait(ROW_SECONDS):
+        """Give a sign of life at once and every ten seconds; for a thread of its own."""
+        while not until.is_set():
             close_old_connections()
             try:
                 if not _workers().filter(pk=worker_id()).update(seen_at=Now()):
                     self.announce()
                 _workers().filter(seen_at__lt=from_now(-FORGOTTEN_SECONDS)).delete()
-            except (OperationalError, InterfaceError) as error:
+            except (DatabaseError, InterfaceError) as error:
                 logger.warning("The worker could not refresh its row: %s", error)
             # A process that forks must not share a connection with what it forks.
             connections.close_all()
+            until.wait(ROW_SECONDS)
 
     def leave(self) -> None:
         """Remove the row; one that stays because the database is away is stale soon."""
         try:
             _workers().filter(pk=worker_id()).delete()
-        except (OperationalError, InterfaceError) as error:
+        except (DatabaseError, InterfaceError) as error:
             logger.warning("The worker could not remove its row: %s", error)
 
 

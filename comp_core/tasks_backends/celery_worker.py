@@ -11,12 +11,14 @@ import threading
 from typing import Any
 
 from celery import signals
-from django.db import connections
 
 from comp_core.compat import task_backends
 from comp_core.conf import conf
 from comp_core.presence import Presence
 from comp_core.process_state import stopping
+
+# How long the row's thread may take to end; it may be waiting for the database.
+JOIN_SECONDS = 5.0
 
 
 class _MainProcess:
@@ -27,6 +29,7 @@ class _MainProcess:
         self.reading, self.writing = -1, -1
         self.ended = threading.Event()
         self.presence: Presence | None = None
+        self.row = threading.Thread()
 
 
 _main = _MainProcess()
@@ -74,9 +77,10 @@ def _on_ready(sender: Any = None, **kwargs: Any) -> None:
     queues = sorted(sender.app.amqp.queues.consume_from)
     _main.presence = Presence(queues=queues, slots=sender.pool.num_processes)
     _main.ended.clear()
-    _main.presence.announce()
-    connections.close_all()
-    threading.Thread(target=_main.presence.keep, args=(_main.ended,), daemon=True).start()
+    # Not here: a database that is away would keep the worker from its work.
+    keep, ended = _main.presence.keep, _main.ended
+    _main.row = threading.Thread(target=keep, args=(ended,), name="row", daemon=True)
+    _main.row.start()
 
 
 def _on_shutting_down(**kwargs: Any) -> None:
@@ -90,6 +94,7 @@ def _on_shutting_down(**kwargs: Any) -> None:
 def _on_shutdown(**kwargs: Any) -> None:
     _main.ended.set()
     if _main.presence is not None:
+        _main.row.join(JOIN_SECONDS)
         _main.presence.leave()
         _main.presence = None
 

@@ -13,7 +13,7 @@ import pytest
 from celery import signals
 from celery.contrib.testing.worker import start_worker
 from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
-from django.db import transaction
+from django.db import connections, transaction
 
 from comp_core.compat import task, task_backends
 from comp_core.inputs import save_inputs
@@ -194,13 +194,21 @@ def test_a_broker_that_is_away(
     ]
 
 
+def close_connections(**kwargs: Any) -> None:
+    """Those of the worker's thread."""
+    connections.close_all()
+
+
 @pytest.fixture
 def worker(sent: Sent, live: Live) -> Iterator[Any]:
     """A real Celery worker in a thread of its own."""
     celery_rig.sender.control.purge()
     options: dict[str, Any] = {"pool": "threads", "concurrency": 2, "perform_ping_check": False}
+    # Celery's own care for Django begins with a signal that embedded workers don't send.
+    signals.task_postrun.connect(close_connections)
     with start_worker(celery_rig.sender, queues=["default", "checks"], **options) as started:
         yield started
+    signals.task_postrun.disconnect(close_connections)
 
 
 def test_a_run_from_its_form_to_its_end(worker: Any) -> None:
@@ -213,7 +221,7 @@ def test_a_run_from_its_form_to_its_end(worker: Any) -> None:
 def test_a_celery_worker_is_seen(worker: Any) -> None:
     """It has a row while it is there, with its queues and how many runs it executes at a time."""
     signals.worker_ready.send(sender=worker.consumer)
-    there = list(Worker.objects.values_list("queues", "slots"))
+    there = wait_until(lambda: list(Worker.objects.values_list("queues", "slots")))
     signals.worker_shutdown.send(sender=worker)
     assert (there, Worker.objects.count()) == ([("checks,default", 2)], 0)
 
