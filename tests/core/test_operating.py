@@ -36,10 +36,15 @@ def ended() -> Run:
     return run
 
 
+def cancelled() -> Run:
+    return lifecycle.cancel(queued())
+
+
 @pytest.mark.parametrize(
     ("verb", "make", "result", "left_as"),
     [
         ("cancel", queued, Result.CANCELLED, "cancelled"),
+        ("cancel", cancelled, Result.ENDED, "cancelled"),
         ("cancel", running, Result.ASKED, "running"),
         ("cancel", stopping, Result.ASKED, "running"),
         ("cancel", ended, Result.ENDED, "failed"),

@@ -112,8 +112,9 @@ def test_ids_come_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_runs_of_a_worker_are_moved(verb: str, left_as: str) -> None:
     """Such as one whose machine is gone."""
     held, other = make_claimed(), make_run()
+    lifecycle.claim(other.queue, worker_id="other")
     code, _, _ = comp_runs(verb, "--all-running-on", "tests")
-    assert (code, status(held), status(other)) == (0, left_as, "queued")
+    assert (code, status(held), status(other)) == (0, left_as, "running")
 
 
 @pytest.mark.parametrize(
