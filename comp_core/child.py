@@ -1,6 +1,6 @@
 """The process that executes a model: one per run, standard library only.
 
-Its interpreter (Python 3.8 or later) needs neither Django nor this library installed. The one
+Its interpreter (Python 3.7 or later) needs neither Django nor this library installed. The one
 argument names the job, a file in marshal's format; standard input is the lifeline, which only ever
 ends; answers are JSON lines on what was standard output. What the model prints goes to standard
 error, of which the parent keeps the tail.

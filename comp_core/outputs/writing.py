@@ -126,6 +126,12 @@ def _words(value: Any, where: str, length: int) -> str:
         ) from None
 
 
+def _attribute(output: Any, name: str, where: str, length: int) -> str:
+    """A text that an output may do without."""
+    value = getattr(output, name, None)
+    return "" if value is None else _words(value, f"{where}.{name}", length)
+
+
 def write_table(output: Any, writer: Writer) -> dict[str, Any]:
     """One row on each line, by which pages read the first of them without the rest."""
     columns = _write_columns(output.columns, writer)
@@ -162,7 +168,7 @@ def write_chart(output: Any, writer: Writer) -> dict[str, Any]:
     if not isinstance(output.spec, dict):
         raise Rejected(f"{where} must be a dict in Vega-Lite's form.")
     writer.write_text(encode(output.spec, where, null))
-    alt = _words(getattr(output, "alt", ""), f"{writer.where}.alt", ALT_LENGTH)
+    alt = _attribute(output, "alt", writer.where, ALT_LENGTH)
     return {"media_type": CHART_TYPE, "filename": "chart.json", "alt": alt}
 
 
@@ -183,7 +189,7 @@ def write_file(output: Any, writer: Writer) -> dict[str, Any]:
 
 def _media_type(output: Any, where: str) -> str:
     """It goes into a header of the download, so it must be one."""
-    given = _words(getattr(output, "media_type", "") or "", f"{where}.media_type", NAME_LENGTH)
+    given = _attribute(output, "media_type", where, NAME_LENGTH)
     if given and (not given.isascii() or not given.isprintable() or "/" not in given):
         shown = ascii(given)
         raise Rejected(f"{where}.media_type is {shown}; it must look like text/csv.")
@@ -243,7 +249,7 @@ def write_outputs(
         path = os.path.join(directory, str(number))
         with Writer(path, room=room, where=where, stopwatch=stopwatch) as writer:
             entry = WRITERS[kind](output, writer)
-        title = _words(getattr(output, "title", ""), f"{where}.title", TITLE_LENGTH)
+        title = _attribute(output, "title", where, TITLE_LENGTH)
         title = title or entry["filename"][:TITLE_LENGTH]
         entries.append({"kind": kind, "title": title, "file": str(number), **entry})
     return entries

@@ -70,6 +70,16 @@ def test_odd_text_around_values_is_kept(tmp_path: Path) -> None:
     ) == ([WORDS] * 3, [WORDS], b"a\x00\\ud800\n")
 
 
+def test_what_is_none_is_left_out(tmp_path: Path) -> None:
+    """An output without title, description or type is named by its file."""
+    outputs: Any = [Chart(None, {}, alt=None), File("a.txt", "", None, None)]  # type: ignore[arg-type]
+    entries = write_outputs(outputs, str(tmp_path), max_bytes=100, max_sum_bytes=100)
+    assert [(entry["title"], entry.get("alt"), entry["media_type"]) for entry in entries] == [
+        ("chart.json", "", "application/vnd.vegalite+json"),
+        ("a.txt", None, ""),
+    ]
+
+
 @pytest.mark.parametrize(
     ("sizes", "words"),
     [
