@@ -39,20 +39,7 @@ def claim(queue: str, *, worker_id: str) -> Run | None:
     """
     token = uuid.uuid4()
     with step("claim"):
-        run: Run | None = (
-            Run.objects.select_for_update(skip_locked=True, of=("self",))
-            .filter(
-                queue=queue,
-                status=RunStatus.QUEUED,
-                held=False,
-                start_deadline_at__gt=Now(),
-                # One that may not start must not stand before the others.
-                attempt__lt=F("max_attempts"),
-            )
-            .select_related("project")
-            .order_by("-priority", "start_tag", "queued_at")
-            .first()
-        )
+        run: Run | None = _claimable(queue).first()
         if run is None:
             return None
         claimed = Run.objects.filter(
@@ -73,6 +60,23 @@ def claim(queue: str, *, worker_id: str) -> Run | None:
     run.status, run.attempt, run.lease_token = RunStatus.RUNNING, run.attempt + 1, token
     run.worker_id = worker_id
     return run
+
+
+def _claimable(queue: str) -> Any:
+    """The runs of a queue that may start, locked but for those that somebody else is at."""
+    return (
+        Run.objects.select_for_update(skip_locked=True, of=("self",))
+        .filter(
+            queue=queue,
+            status=RunStatus.QUEUED,
+            held=False,
+            start_deadline_at__gt=Now(),
+            # One that may not start must not stand before the others.
+            attempt__lt=F("max_attempts"),
+        )
+        .select_related("project")
+        .order_by("-priority", "start_tag", "queued_at")
+    )
 
 
 def heartbeat(
