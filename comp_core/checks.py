@@ -70,8 +70,8 @@ def _check_meter() -> list[checks.CheckMessage]:
 def _check_tasks() -> list[checks.CheckMessage]:
     try:
         backend: Any = task_backends[conf.TASK_BACKEND]
-    except (InvalidTaskBackend, ImportError):
-        text = f"TASKS[{conf.TASK_BACKEND!r}], which carries tickets, cannot be loaded."
+    except (InvalidTaskBackend, ImportError) as error:
+        text = f"TASKS[{conf.TASK_BACKEND!r}], which carries tickets, cannot be loaded: {error}"
         return [checks.Error(text, hint=TASKS_HINT, id="comp_core.E005")]
     messages: list[checks.CheckMessage] = []
     if type(backend).__name__ in ("ImmediateBackend", "DummyBackend"):
