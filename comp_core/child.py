@@ -32,8 +32,8 @@ MESSAGE_LENGTH = 4000
 MAX_FRAMES = 50
 RECURSION_LIMIT = 1000  # Python's own
 TRACEBACK_LENGTH = 16_384
-# Of what validate() says, so many fields and so many messages for each.
-MAX_FIELDS, MAX_MESSAGES, FIELD_MESSAGE_LENGTH = 100, 20, 1000
+# Of what validate() says, so many fields and messages for each: the channel takes all of them.
+MAX_FIELDS, MAX_MESSAGES, FIELD_MESSAGE_LENGTH = 100, 10, 1000
 SIGKILL = 9
 F_SETSIG = 10  # Linux; the fcntl module of some builds does not name it
 # Above what models close or write to when they go through all descriptors.
