@@ -98,11 +98,14 @@ def test_what_retention_left_goes(media: Path, tmp_path: Path) -> None:
 
 def test_empty_folders_go(media: Path, tmp_path: Path) -> None:
     """Those of runs that have ended or are not there; one under way may need its own."""
-    succeeded(tmp_path), make_claimed()
+    run, under_way = succeeded(tmp_path), make_claimed()
+    (media / "runs" / str(run.pk) / "2").mkdir()
+    (media / "runs" / str(under_way.pk) / "1").mkdir(parents=True)
     put(f"runs/{uuid.uuid4()}/1/1-a.txt")
     age(media)
     sweep_orphans()
-    assert len(list((media / "runs").iterdir())) == 1
+    folders = {str(path.relative_to(media / "runs")) for path in (media / "runs").glob("*/*")}
+    assert folders == {f"{run.pk}/1", f"{under_way.pk}/1"}
 
 
 def test_counting_only(media: Path, tmp_path: Path) -> None:
