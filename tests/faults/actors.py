@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,7 +26,9 @@ from tests.faults.scheduler import Actor
 from tests.testapp.models import DoublingInputs, DoublingRun
 
 Part = Callable[[Actor], None]
-IDLE_TURNS = 4
+IDLE_TURNS = 7
+# The model has ended, and its worker has not written so.
+LATE = {"model:ended", "output:storing", "output:stored", "outputs:stored", "end:begin"}
 OLD_DAYS = 10
 CARES = (lifecycle.reap, lifecycle.reap, lifecycle.abort_overdue, lifecycle.admit_held)
 
@@ -72,11 +75,19 @@ LEANINGS = {
 }
 
 
-class Casting:
-    """Who takes part: a matter of chance, and of the point that an execution is about."""
+# Small casts for one kind of meeting: workers that come back late, or everybody at one run.
+ZOMBIES, CROWD = "zombies", "crowd"
 
-    def __init__(self, rng: Random, point: str) -> None:
-        self.rng, self.leaning = rng, LEANINGS.get(point.split(":", maxsplit=1)[0], "")
+
+def leaning_of(point: str) -> str:
+    return LEANINGS.get(point.split(":", maxsplit=1)[0], "")
+
+
+class Casting:
+    """Who takes part: a matter of chance, and of what an execution leans to."""
+
+    def __init__(self, rng: Random, leaning: str) -> None:
+        self.rng, self.leaning = rng, leaning
 
     def wants(self, name: str, chance: float) -> bool:
         return self.rng.random() < (0.95 if name == self.leaning else chance)
@@ -88,6 +99,10 @@ class Casting:
 
     def wishes(self, profiles: list[Profile]) -> list[Wish]:
         number = self.rng.choices((1, 2, 3), (5, 3, 2))[0]
+        if self.leaning == "limit":
+            number, profiles = max(number, 2), profiles[:1]
+        if self.leaning in (ZOMBIES, CROWD):
+            return [Wish(profiles[0], False, None, inputs=_checked(profiles[0]))]
         return [self._wish(self.rng.choice(profiles)) for _ in range(number)]
 
     def _wish(self, owner: Profile) -> Wish:
@@ -96,14 +111,16 @@ class Casting:
         key = str(uuid.UUID(bytes=self.rng.randbytes(16))) if self.rng.random() < 0.6 else None
         wish = Wish(owner, wished, key, forgotten)
         if not wished:
-            wish.inputs = DoublingInputs.objects.create(owner=owner, status=InputsStatus.VALID)
+            wish.inputs = _checked(owner)
         if forgotten and wish.inputs is not None:
             mine = DoublingInputs.objects.filter(pk=wish.inputs.pk)
             mine.update(modified=from_now(-2 * OLD_DAYS * 86_400))
         return wish
 
     def roles(self, wishes: list[Wish]) -> list[Role]:
-        rng, roles = self.rng, [Role("worker", work)] * self.rng.choices((1, 2, 3), (2, 5, 2))[0]
+        if self.leaning in (ZOMBIES, CROWD):
+            return self._few(wishes[0])
+        rng, roles = self.rng, [Role("worker", work)] * self.rng.choices((1, 2, 3), (1, 5, 3))[0]
         for wish in wishes:
             clicks = [1] if wish.wished else rng.choices(range(3), (wish.forgotten * 5, 5, 4))
             roles += [Role("submitter", (asker if wish.wished else submitter)(wish))] * clicks[0]
@@ -115,6 +132,19 @@ class Casting:
         roles += [Role("janitor", forget)] * any(wish.forgotten for wish in wishes)
         rng.shuffle(roles)
         return roles
+
+    def _few(self, wish: Wish) -> list[Role]:
+        roles = [Role("submitter", submitter(wish)), Role("clock", haunt)]
+        roles += [Role("worker", work)] * 2
+        if self.leaning == CROWD:
+            roles += [Role("operator", operator(wish)), Role("submitter", canceller(wish))]
+            roles += [Role("caretaker", take_care)]
+        return roles
+
+
+def _checked(owner: Profile) -> DoublingInputs:
+    made: DoublingInputs = DoublingInputs.objects.create(owner=owner, status=InputsStatus.VALID)
+    return made
 
 
 def asker(wish: Wish) -> Part:
@@ -174,18 +204,41 @@ def let_time_pass(actor: Actor) -> None:
     for _ in range(actor.rng.randint(2, 6)):
         for _ in range(actor.rng.randrange(6)):
             actor.park("clock")
-        if actor.rng.random() < 0.85:
-            expire_lease(actor.rng)
+        if actor.rng.random() < 0.9:
+            stall(actor)
         else:
             waiting = Run.objects.filter(status=RunStatus.QUEUED)
             waiting.update(start_deadline_at=from_now(-1))
 
 
-def expire_lease(rng: Random) -> None:
+def stall(actor: Actor) -> None:
+    """A worker falls silent past its lease; its run is given to others before it comes back."""
     running = Run.objects.filter(status=RunStatus.RUNNING)
-    chosen = sorted(running.values_list("pk", flat=True))
-    if chosen:
-        running.filter(pk=rng.choice(chosen)).update(lease_expires_at=from_now(-1))
+    chosen = sorted(running.values_list("pk", "worker_id"))
+    if not chosen:
+        return
+    pk, worker = actor.rng.choice(chosen)
+    running.filter(pk=pk).update(lease_expires_at=from_now(-1))
+    for holder in everybody():
+        if holder.name == worker:
+            holder.nap = actor.rng.choice((0, 10, 20, 40))
+    if actor.rng.random() < 0.6:
+        lifecycle.reap()
+
+
+def everybody() -> list[Actor]:
+    return [thread for thread in threading.enumerate() if isinstance(thread, Actor)]
+
+
+def haunt(actor: Actor) -> None:
+    """Whoever works falls silent, again and again; often when only the end is left to write."""
+    for _ in range(8):
+        late = actor.rng.random() < 0.6
+        for _ in range(25 if late else actor.rng.randint(1, 8)):
+            actor.park("clock")
+            if late and any(other.place in LATE for other in everybody()):
+                break
+        stall(actor)
 
 
 def take_care(actor: Actor) -> None:
@@ -204,13 +257,22 @@ def mend() -> None:
     mend_tickets()
 
 
+def wait_for(wish: Wish, actor: Actor) -> Run | None:
+    """The run at some moment; often at one at which it runs."""
+    wanted = actor.rng.choice((None, RunStatus.RUNNING))
+    for _ in range(actor.rng.randint(1, 14)):
+        actor.park("looking")
+        run = wish.run()
+        if wanted is not None and run is not None and run.status == wanted:
+            break
+    return wish.run()
+
+
 def canceller(wish: Wish) -> Part:
     """Changes their mind."""
 
     def play(actor: Actor) -> None:
-        for _ in range(actor.rng.randint(1, 8)):
-            actor.park("hesitating")
-        run = wish.run()
+        run = wait_for(wish, actor)
         if run is not None:
             lifecycle.cancel(run)
 
@@ -221,9 +283,7 @@ def operator(wish: Wish) -> Part:
     """Puts a run back into the queue, or gives it up."""
 
     def play(actor: Actor) -> None:
-        for _ in range(actor.rng.randint(1, 10)):
-            actor.park("looking")
-        run = wish.run()
+        run = wait_for(wish, actor)
         verb = actor.rng.choice((lifecycle.requeue, lifecycle.requeue, lifecycle.mark_lost))
         if run is not None:
             try:

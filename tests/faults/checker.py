@@ -17,6 +17,7 @@ from django_tasks_db.models import DBTaskResult
 
 from comp_billing.models import Reservation, UsageRecord
 from comp_core import lifecycle
+from comp_core.db import from_now
 from comp_core.models import Attempt, Run
 from comp_core.signals import run_finished
 from comp_core.status import InputsStatus, RunStatus
@@ -93,12 +94,15 @@ class Checker:
         modes = MODES[connection.vendor]
         self.pairs = [(point, mode) for point in registered_points() for mode in modes]
 
-    def execute(self, seed: int) -> Result:
-        """One execution; the same seed gives the same history, as far as the database does."""
+    def execute(self, seed: int, *, leaning: str = "") -> Result:
+        """One execution; the same seed gives the same history, as far as the database does.
+
+        With a leaning it has no faults: it is about how the actors meet.
+        """
         rng = Random(seed)
         self._clear()
-        plan = plan_for(seed, rng, self.pairs)
-        casting = actors.Casting(rng, plan.faults[0].point)
+        plan = Plan([]) if leaning else plan_for(seed, rng, self.pairs)
+        casting = actors.Casting(rng, leaning or actors.leaning_of(plan.faults[0].point))
         limits = self._limit(casting)
         wishes = casting.wishes(self.profiles)
         roles = casting.roles(wishes)
@@ -108,13 +112,13 @@ class Checker:
             with world.staged(stage.hook):
                 cast = self.scheduler.play([role.play for role in roles], rng)
                 found = _surfaced(cast, plan)
-                idle = _drain()
+                idle, broken = _drain()
                 names = {a.name: role.name for a, role in zip(cast, roles, strict=True)}
                 unremoved = any(f.point == "output:deleting" and f.mode == BREAK for f in plan.hits)
                 evidence = ledger.Evidence(
                     wishes, names, audit.read(), limits, stage.early_tickets, idle, not unremoved
                 )
-                found += ledger.judge(evidence)
+                found += [*broken, *ledger.judge(evidence)]
                 self.scheduler.bury()
         except Hang as hang:
             found = [(ledger.STUCK, f"hangs: {hang}")]
@@ -193,18 +197,26 @@ def _surfaced(cast: list[Actor], plan: Plan) -> list[ledger.Finding]:
     ]
 
 
-def _drain() -> bool:
+def _drain() -> tuple[bool, list[ledger.Finding]]:
     """No worker is left, and no fault happens any more; answers whether nothing is left to do."""
+    broken: list[ledger.Finding] = []
     for _ in range(ROUNDS):
-        Run.objects.filter(status=RunStatus.RUNNING).update(lease_expires_at=actors.from_now(-1))
-        for care in (lifecycle.reap, lifecycle.abort_overdue, lifecycle.admit_held, actors.mend):
-            care()
-        while (ticket := actors.take_ticket()) is not None:
-            actors.carry_out(ticket)
+        try:
+            _round()
+        except Exception as error:
+            broken = [(ledger.STUCK, f"the drain broke: {error!r}")]
         if not _busy():
             actors.sweep()
-            return True
-    return False
+            return True, broken
+    return False, broken
+
+
+def _round() -> None:
+    Run.objects.filter(status=RunStatus.RUNNING).update(lease_expires_at=from_now(-1))
+    for care in (lifecycle.reap, lifecycle.abort_overdue, lifecycle.admit_held, actors.mend):
+        care()
+    while (ticket := actors.take_ticket()) is not None:
+        actors.carry_out(ticket)
 
 
 def _busy() -> bool:

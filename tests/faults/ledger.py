@@ -60,16 +60,22 @@ class Evidence:
 
 def judge(evidence: Evidence) -> list[Finding]:
     """Everything that is not as it must be; a run may be found more than once."""
-    found = [*_wishes(evidence), *_money(evidence), *_stuck(evidence), *_limits(evidence)]
-    found += [*_files(evidence)]
+    found = [*books(evidence), *_wishes(evidence), *_limits(evidence), *_files(evidence)]
     for run in evidence.runs:
-        entries = evidence.by_run[run.pk]
-        found += [*_moves(entries), *_leases(entries), *_outcome(run, entries)]
-        found += [*_interruptions(run, entries)]
-        for entry in entries:
-            found += _writer(evidence.roles, entries, entry)
+        found += _outcome(run, evidence.by_run[run.pk])
     if evidence.early_tickets:
         found.append((WRONG, f"{evidence.early_tickets} tickets left before their commit"))
+    return found
+
+
+def books(evidence: Evidence) -> list[Finding]:
+    """What must hold whatever the models and whoever the actors."""
+    found = [*_money(evidence), *_stuck(evidence)]
+    for run in evidence.runs:
+        entries = evidence.by_run[run.pk]
+        found += [*_moves(entries), *_leases(entries), *_interruptions(run, entries)]
+        for entry in entries:
+            found += _writer(evidence.roles, entries, entry)
     return found
 
 
@@ -187,7 +193,7 @@ def _writer(roles: dict[str, str], entries: list[Entry], entry: Entry) -> Iterat
     beat = new == "running" and entry.old["lease_expires_at"] != entry.new["lease_expires_at"]
     if (new in TOLD or beat) and role != "clock" and not holder:
         yield WRONG, f"{role} wrote {'a heartbeat' if beat else new} for somebody else's attempt"
-    silent = entry.expired and role == "caretaker"
+    silent = entry.expired and role in ("caretaker", "clock")
     # A worker that gives its run back, an operator, or the reaper of one that fell silent.
     if new in {"queued", "lost", "cancelled"} and not (holder or silent or role == "operator"):
         yield WRONG, f"{role} took a run from its worker, whose lease {_word(entry)}: {new}"

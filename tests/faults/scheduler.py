@@ -44,6 +44,8 @@ class Actor(threading.Thread):
         self.state, self.place = "off", ""
         self.error: BaseException | None = None
         self.must_stop = self.is_ghost = self.in_transaction = False
+        # For so many of others' turns nobody sees anything of us.
+        self.nap = 0
 
     def run(self) -> None:
         while (part := self.parts.get()) is not None:
@@ -62,6 +64,8 @@ class Actor(threading.Thread):
         if self.is_ghost and place != "dead":
             raise Crash(place)
         self.place, self.in_transaction = place, connection.in_atomic_block
+        if self.in_transaction:
+            self.nap = self.rng.choice((0, 15, 30))
         self.events.put((self, "parked"))
         self.turn.acquire()
         if self.is_ghost:
@@ -105,13 +109,12 @@ class Scheduler:
             actor.cast(Random(rng.random()))
             actor.state = "parked"
             actor.parts.put(part)
-        stalled: dict[Actor, int] = {}
-        for step in range(100_000):
+        for _ in range(100_000):
             waiting = [actor for actor in cast if actor.state == "parked"]
             if not waiting and not any(actor.state == "blocked" for actor in cast):
                 break
             if waiting:
-                self._resume(self._choose(waiting, cast, stalled, step, rng))
+                self._resume(self._choose(waiting, cast, rng))
             self._settle(cast)
         return cast
 
@@ -122,22 +125,21 @@ class Scheduler:
                 self._resume(actor)
         self._settle(self.actors)
 
-    def _choose(
-        self,
-        waiting: list[Actor],
-        cast: list[Actor],
-        stalled: dict[Actor, int],
-        step: int,
-        rng: Random,
-    ) -> Actor:
+    def _choose(self, waiting: list[Actor], cast: list[Actor], rng: Random) -> Actor:
         """Anybody; sooner who keeps others waiting, later who has fallen asleep for a while."""
+        for actor in waiting:
+            actor.nap -= 1
         holding = [actor for actor in waiting if actor.in_transaction]
         if holding and any(actor.state == "blocked" for actor in cast):
             return rng.choice(holding)
-        awake = [actor for actor in waiting if stalled.get(actor, 0) <= step]
+        awake = [actor for actor in waiting if actor.nap <= 0]
+        # Who is about to write may want what another one has written and not committed.
+        writers = [actor for actor in awake if actor.place.endswith(":begin")]
+        if holding and writers and rng.random() < 0.6:
+            return rng.choice(writers)
         chosen = rng.choice(awake or waiting)
-        if rng.random() < 0.06:
-            stalled[chosen] = step + rng.randint(8, 40)
+        if rng.random() < 0.05:
+            chosen.nap = rng.randint(8, 40)
         return chosen
 
     def _resume(self, actor: Actor) -> None:

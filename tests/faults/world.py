@@ -103,9 +103,9 @@ def answer_at_once(task: str, spec: Any, inputs: Any, scratch: Any, **options: A
 
 
 def _go_on(actor: Actor, watch: Any) -> Stop | None:
-    for _ in range(actor.rng.randrange(4)):
+    for _ in range(actor.rng.randrange(5)):
         actor.park("model:running")
-        actor.must_stop = actor.must_stop or actor.rng.random() < 0.04
+        actor.must_stop = actor.must_stop or actor.rng.random() < 0.1
         actor.clock += conf.HEARTBEAT_SECONDS
         stop: Stop | None = watch(Progress(0.5, "half"))
         if stop is not None:
@@ -166,6 +166,7 @@ def staged(hook: Any) -> Iterator[None]:
             stack.enter_context(patch.object(module, "time", ActorsTime()))
         for module in (runner, tasks):
             stack.enter_context(patch.object(module, "stopping", ActorsStopping()))
+        stack.enter_context(patch.object(tasks, "worker_id", audit.writer_name))
         stack.enter_context(patch.object(runner, "start_model", answer_at_once))
         stack.enter_context(patch.object(uuid, "os", SeededOs()))
         stack.enter_context(patch.object(sweeping, "_patience", sweeping.Patience()))

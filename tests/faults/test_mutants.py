@@ -1,0 +1,39 @@
+"""A checker that finds nothing proves nothing: one mistake at a time, each must be found."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+
+from tests.faults.checker import Checker
+from tests.faults.mutants import MUTANTS, Mutant, applied
+
+# Executions until a mistake must have been found.
+PATIENCE = 200
+
+
+def found_in(checker: Checker, mutant: Mutant) -> set[str]:
+    """What the checker finds of a mistake, in the first execution that finds anything."""
+    pairs = checker.pairs
+    checker.pairs = [pair for pair in pairs if pair[0].startswith(mutant.about)]
+    try:
+        with applied(mutant):
+            results = (checker.execute(n, leaning=mutant.leaning) for n in range(PATIENCE))
+            return next(({kind for kind, _ in one.found} for one in results if one.found), set())
+    finally:
+        checker.pairs = pairs
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mistake_is_found(checker: Checker, mutant: Mutant) -> None:
+    """For what it is: lost, doubled, wrong or stuck."""
+    if connection.vendor not in mutant.databases:
+        pytest.skip("a database with one writer at a time cannot make this mistake")
+    assert found_in(checker, mutant) & mutant.kinds
+
+
+def test_a_mutant_follows_the_code() -> None:
+    """A mutant whose piece of source is gone is not quietly a mutant of nothing."""
+    gone = Mutant("gone", MUTANTS[0].function, "not in the source", "", frozenset())
+    with pytest.raises(LookupError, match="does not stand once"), applied(gone):
+        pass
