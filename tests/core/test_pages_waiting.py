@@ -108,9 +108,9 @@ def test_attempts_are_for_owner_and_staff() -> None:
     assert "Started again" in shown(run, staff_visitor(make_profile()))
 
 
-def test_a_run_that_was_given_up_was_not_started_again() -> None:
-    """It is told once, by its end."""
-    run = lifecycle.mark_lost(make_claimed())
+def test_a_run_that_was_given_up_is_not_told_as_started_again() -> None:
+    """It is told once, by its end, whatever came before."""
+    run = lifecycle.mark_lost(interrupted(make_claimed(), Interruption.RELEASED))
     text = shown(Run.objects.select_related("owner__user").get(pk=run.pk))
     assert ("An operator gave this run up." in text, "tarted again" in text) == (True, False)
 
