@@ -76,8 +76,8 @@ def _submit_once(spec: ModelSpec, inputs: CoreInputs, wish: dict[str, Any]) -> R
 def _submit(spec: ModelSpec, inputs: CoreInputs, wish: dict[str, Any]) -> Run:
     # No run stores an empty key, so without a key this finds nothing.
     key = wish["idempotency_key"] or ""
-    # A double click waits here for the first click, yet sees what was there before it: the
-    # database then refuses its run, and it is answered with the first's.
+    # A double click waits here for the first click, yet sees what was there before it: the limit
+    # or the database then refuses its run, and it is answered with the first's.
     locked = (
         spec.inputs_model._default_manager.select_for_update(of=("self",))
         .select_related("owner__user")
@@ -119,6 +119,7 @@ def _key_is_taken(inputs: CoreInputs, key: str | None) -> bool:
 
 def _new_run(spec: ModelSpec, inputs: Any, wish: dict[str, Any]) -> Run:
     owner = inputs.owner
+    _lock_profiles(spec, owner_id=owner.pk)
     project = _project(spec, owner_id=owner.pk)
     if not owner.may_run(project):
         raise RunRefused("Your account may not run this model.")
@@ -148,8 +149,20 @@ def _new_run(spec: ModelSpec, inputs: Any, wish: dict[str, Any]) -> Run:
     return run
 
 
+def _lock_profiles(spec: ModelSpec, *, owner_id: int) -> None:
+    """Whoever owns and whoever pays: one submit at a time for each, so that what is counted next
+    is still true when this run joins it.
+
+    In one order for everybody, since one's owner is another's payer. The weaker lock lets rows
+    that point at these profiles be written meanwhile.
+    """
+    sponsor = Project.objects.filter(slug=spec.slug).values("sponsor")
+    both = Profile.objects.filter(Q(pk=owner_id) | Q(pk__in=sponsor)).order_by("pk")
+    list(both.select_for_update(no_key=True).values_list("pk"))
+
+
 def _refuse_too_many(owner: Profile, project: Any) -> None:
-    """Bounds what one profile may heap up. Submits at the same moment may pass it by a few."""
+    """Bounds what one profile may heap up."""
     limit = queued_limit(owner)
     if limit is not None and project.own_queued >= limit:
         raise RunRefused(
