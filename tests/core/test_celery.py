@@ -256,6 +256,15 @@ SET_UP = "import os, sys; os.environ['DJANGO_SETTINGS_MODULE'] = 'tests.{}'; imp
             "from tests.core.celery_app import app; print('comp_core.execute' in app.tasks)",
             "True",
         ),
+        # So it does when tickets have a backend of their own beside the site's default one.
+        (
+            SET_UP.format("core.celery_settings")
+            + "from comp_core import host; from django.conf import settings as s; "
+            "s.TASKS.update(runs=s.TASKS['default'], default=host.TASKS['default']); "
+            "s.COMP_CORE['TASK_BACKEND'] = 'runs'; django.setup(); import comp_core.tasks; "
+            "from tests.core.celery_app import app; print('comp_core.execute' in app.tasks)",
+            "True",
+        ),
         # A model's module may declare tasks.
         (
             SET_UP.format("core.celery_settings")

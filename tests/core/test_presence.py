@@ -86,6 +86,8 @@ def test_a_row_that_is_kept(live: Live, monkeypatch: pytest.MonkeyPatch) -> None
     thread = threading.Thread(target=ours.keep, args=(until,))
     thread.start()
     wait_until(lambda: list(Worker.objects.values_list("queues", flat=True)) == ["a"])
+    Worker.objects.all().delete()
+    wait_until(Worker.objects.exists)
     until.set()
     thread.join()
     ours.leave()
