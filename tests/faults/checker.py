@@ -22,7 +22,8 @@ from comp_core.models import Attempt, Run
 from comp_core.signals import run_finished
 from comp_core.status import InputsStatus, RunStatus
 from comp_users.models import Profile
-from tests.faults import actors, audit, ledger, world
+from tests.faults import actors, audit, ledger, upkeep, world
+from tests.faults.casting import ZOMBIES, Casting, leaning_of
 from tests.faults.crashes import (
     BREAK,
     CUT,
@@ -102,11 +103,11 @@ class Checker:
         rng = Random(seed)
         self._clear()
         plan = Plan([]) if leaning else plan_for(seed, rng, self.pairs)
-        casting = actors.Casting(rng, leaning or actors.leaning_of(plan.faults[0].point))
-        limits = self._limit(casting)
-        wishes = casting.wishes(self.profiles)
-        roles = casting.roles(wishes)
-        stage = _Stage(plan, self.scheduler)
+        company = Casting(rng, leaning or leaning_of(plan.faults[0].point))
+        limits = self._limit(company)
+        wishes = company.wishes(self.profiles)
+        roles = company.roles(wishes)
+        stage = _Stage(plan, self.scheduler, holds=leaning != ZOMBIES)
         run_finished.connect(stage.on_finished)
         try:
             with world.staged(stage.hook):
@@ -133,8 +134,8 @@ class Checker:
                 cursor.execute(f"DELETE FROM {table}")  # noqa: S608
         shutil.rmtree(default_storage.path("runs"), ignore_errors=True)
 
-    def _limit(self, casting: actors.Casting) -> dict[int, int | None]:
-        limits = casting.limits(self.profiles)
+    def _limit(self, company: Casting) -> dict[int, int | None]:
+        limits = company.limits(self.profiles)
         for profile in self.profiles:
             if profile.max_running_runs != limits[profile.pk]:
                 profile.max_running_runs = limits[profile.pk]
@@ -145,8 +146,10 @@ class Checker:
 class _Stage:
     """What happens at crash points: faults that are due, and pauses."""
 
-    def __init__(self, plan: Plan, scheduler: Scheduler) -> None:
+    def __init__(self, plan: Plan, scheduler: Scheduler, *, holds: bool) -> None:
         self.plan, self.scheduler = plan, scheduler
+        # Whether actors pause within their transactions. On SQLite that would stop everybody.
+        self.holds = holds and connection.vendor == "postgresql"
         self.announced: Counter[Any] = Counter()
         self.early_tickets = 0
 
@@ -161,12 +164,8 @@ class _Stage:
         fault = self.plan.visit(point)
         if fault is not None:
             self._strike(actor, fault.mode, point)
-        if not connection.in_atomic_block or self._may_hold(actor):
+        if not connection.in_atomic_block or (self.holds and actor.rng.random() < 0.5):
             actor.park(point)
-
-    def _may_hold(self, actor: Actor) -> bool:
-        """On SQLite a writer who pauses would stop everybody; on PostgreSQL who wants its rows."""
-        return connection.vendor == "postgresql" and actor.rng.random() < 0.5
 
     def _strike(self, actor: Actor, mode: str, point: str) -> None:
         if mode == KILL:
@@ -206,14 +205,14 @@ def _drain() -> tuple[bool, list[ledger.Finding]]:
         except Exception as error:
             broken = [(ledger.STUCK, f"the drain broke: {error!r}")]
         if not _busy():
-            actors.sweep()
+            upkeep.carry_on()
             return True, broken
     return False, broken
 
 
 def _round() -> None:
     Run.objects.filter(status=RunStatus.RUNNING).update(lease_expires_at=from_now(-1))
-    for care in (lifecycle.reap, lifecycle.abort_overdue, lifecycle.admit_held, actors.mend):
+    for care in (lifecycle.reap, lifecycle.abort_overdue, lifecycle.admit_held, upkeep.mend):
         care()
     while (ticket := actors.take_ticket()) is not None:
         actors.carry_out(ticket)

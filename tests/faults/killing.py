@@ -28,7 +28,7 @@ from comp_core.status import InputsStatus
 from comp_core.worker import work_until_idle
 from comp_users.models import Profile, Project
 from tests.core.live import ROOT, Live, wait_until
-from tests.faults import actors, audit, ledger, world
+from tests.faults import audit, ledger, upkeep, world
 from tests.testapp.models import UnrulyInputs
 
 CORE = {
@@ -88,7 +88,7 @@ class Scene:
     def drain(self) -> None:
         """Nobody waits for leases or lost tickets; what is left is worked off here and now."""
         expire_all()
-        actors.mend()
+        upkeep.mend()
         work_until_idle()
 
     def holder(self, run: Run, *workers: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
@@ -110,7 +110,7 @@ class Scene:
     def books(self) -> list[ledger.Finding]:
         """What is wrong, once what was interrupted has been swept: with the ledger, with the bytes
         that are stored, with what still runs."""
-        actors.sweep()
+        upkeep.sweep()
         evidence = ledger.Evidence([], {}, audit.read(), {}, 0, True, False)
         found = [*ledger.books(evidence), *map(bytes_missing, Run.objects.all())]
         left = [("stuck", f"{len(self.live.models())} models run on")] * bool(self.live.models())

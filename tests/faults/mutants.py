@@ -17,11 +17,11 @@ from typing import Any
 from comp_core import inputs, lifecycle, runner, tickets
 from comp_core.lifecycle import admission, ending, leasing, reaping, submission
 from comp_core.outputs import sweeping
-from tests.faults.actors import CROWD, ZOMBIES
+from tests.faults.casting import CROWD, ZOMBIES
 from tests.faults.ledger import DOUBLE, LOST, STUCK, WRONG
 
 BOTH = ("sqlite", "postgresql")
-# SQLite has one writer at a time: there these two make no difference.
+# SQLite has one writer at a time: there these make no difference.
 POSTGRES = ("postgresql",)
 SUBCLASS = '__import__("tests.testapp.models").testapp.models.DoublingRun._default_manager'
 
@@ -197,15 +197,6 @@ MUTANTS = [
         "return BATCH",
         kinds(WRONG),
         leaning="limit",
-    ),
-    Mutant(
-        "admission without a lock",
-        admission.admit,
-        "Profile.objects.select_for_update(no_key=True)",
-        "Profile.objects",
-        kinds(WRONG),
-        leaning="limit",
-        databases=POSTGRES,
     ),
     Mutant(
         "an end that admits nobody, and no loop that does",

@@ -14,6 +14,7 @@ django.setup()
 
 from tests.faults.checker import Checker, Totals, campaign, checking  # noqa: E402
 from tests.faults.crashes import registered_points  # noqa: E402
+from tests.faults.ledger import Finding  # noqa: E402
 
 TOLD_SECONDS = 10.0
 
@@ -40,8 +41,13 @@ def run(options: Any) -> dict[str, Any]:
 class _Teller:
     def __init__(self, number: int) -> None:
         self.number, self.next = number, time.monotonic() + TOLD_SECONDS
+        self.told = 0
 
     def __call__(self, totals: Totals) -> None:
+        """Findings at once, figures now and then."""
+        for seed in list(totals.failing)[self.told :]:
+            self.told += 1
+            _say_failing(seed, totals.failing[seed])
         if time.monotonic() >= self.next:
             self.next = time.monotonic() + TOLD_SECONDS
             sys.stderr.write(f"{connection.vendor}: {totals.line()} (of {self.number})\n")
@@ -55,10 +61,14 @@ def _one(checker: Checker, seed: int) -> dict[str, Any]:
     return {"violations": len(result.found), "missed": []}
 
 
+def _say_failing(seed: int, found: list[Finding]) -> None:
+    words = "; ".join(f"{kind}: {said}" for kind, said in found)
+    sys.stdout.write(f"{connection.vendor}, seed {seed}: {words}\n")
+    sys.stdout.flush()
+
+
 def _figures(totals: Totals, seconds: float) -> dict[str, Any]:
     missed = sorted(set(registered_points()) - totals.visited) if totals.executions >= 300 else []
-    for seed, found in list(totals.failing.items())[:20]:
-        sys.stdout.write(f"seed {seed}: {'; '.join(f'{k}: {w}' for k, w in found)}\n")
     if missed:
         sys.stdout.write(f"never passed: {', '.join(missed)}\n")
     sys.stdout.write(f"{connection.vendor}: {totals.line()} ({seconds:.0f} s)\n")
@@ -68,5 +78,6 @@ def _figures(totals: Totals, seconds: float) -> dict[str, Any]:
         "violations": sum(totals.violations.values()),
         "failing": sorted(totals.failing),
         "missed": missed,
+        "pairs": sorted(f"{mode} at {point}" for point, mode in totals.pairs),
         "announced_twice": totals.announced_twice,
     }

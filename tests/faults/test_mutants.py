@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.db import connection
 
@@ -10,6 +12,13 @@ from tests.faults.mutants import MUTANTS, Mutant, applied
 
 # Executions until a mistake must have been found.
 PATIENCE = 200
+QUICK = {
+    "finish asks for nothing",
+    "the record after the commit",
+    "a claim that counts no attempt",
+    "an interruption that nobody notes",
+    "a sweep of the whole run",
+}
 
 
 def found_in(checker: Checker, mutant: Mutant) -> set[str]:
@@ -24,7 +33,15 @@ def found_in(checker: Checker, mutant: Mutant) -> set[str]:
         checker.pairs = pairs
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def parameters() -> list[Any]:
+    """The mutants; those that take more than a moment to be found are slow."""
+    return [
+        pytest.param(one, id=one.name, marks=[] if one.name in QUICK else pytest.mark.slow)
+        for one in MUTANTS
+    ]
+
+
+@pytest.mark.parametrize("mutant", parameters())
 def test_a_mistake_is_found(checker: Checker, mutant: Mutant) -> None:
     """For what it is: lost, doubled, wrong or stuck."""
     if connection.vendor not in mutant.databases:
