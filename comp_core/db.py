@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections, transaction
 from django.db.models import DateTimeField, ExpressionWrapper
 from django.db.models.functions import Now
 
@@ -34,6 +34,24 @@ def each_value(rows: Any, field: str) -> Iterator[Any]:
     while value is not None:
         yield value
         value = ordered.filter(**{f"{field}__gt": value}).first()
+
+
+def after_commit(function: Callable[..., object], *args: Any) -> None:
+    """Call a function once the transaction at hand is committed; at once when there is none.
+
+    What is committed has happened: an error is logged, and the caller never hears of it. (Django's
+    ``robust`` promises as much, but its log asks every function for a name, and a partial has
+    none.)
+    """
+
+    def call() -> None:
+        try:
+            function(*args)
+        except Exception:
+            name = getattr(function, "__qualname__", function)
+            logger.exception("%s failed after the commit.", name)
+
+    transaction.on_commit(call)
 
 
 def patient(seconds: float) -> Callable[[Callable[..., T]], Callable[..., T]]:

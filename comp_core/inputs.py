@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import uuid
-from functools import partial
 from pathlib import PurePath
 from typing import Any, TypeVar
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db import models, transaction
+from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from comp_core.crashpoints import step
+from comp_core.db import after_commit
 from comp_core.exceptions import InputsFrozen, RunRefused
 from comp_core.execution import clean
 from comp_core.lifecycle import submit
@@ -47,7 +47,7 @@ def save_inputs(inputs: I, *, run_request: dict[str, Any] | None = None) -> I:
             if has_run(inputs):
                 raise InputsFrozen
         inputs.save()
-        transaction.on_commit(partial(request_check, inputs), robust=True)
+        after_commit(request_check, inputs)
     return inputs
 
 

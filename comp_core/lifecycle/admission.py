@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from django.db import transaction
 from django.db.models.functions import Now
 
 from comp_core.conf import conf
 from comp_core.crashpoints import step
-from comp_core.db import each_value, from_now
+from comp_core.db import after_commit, each_value, from_now
 from comp_core.models import Run
 from comp_core.status import RunStatus
 from comp_core.tickets import send_ticket
@@ -54,7 +51,7 @@ def admit(owner_id: int) -> int:
             modified=Now(),
         )
         for _, queue in chosen:
-            transaction.on_commit(partial(send_ticket, queue), robust=True)
+            after_commit(send_ticket, queue)
     return admitted
 
 

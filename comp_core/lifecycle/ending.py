@@ -5,14 +5,13 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from comp_core.crashpoints import crashpoint, step
+from comp_core.db import after_commit
 from comp_core.exceptions import CompError, RunHasEnded, RunIsNotRunning
 from comp_core.lifecycle.admission import admit, running_limit
 from comp_core.lifecycle.leasing import TRIES, note_interruption
@@ -136,9 +135,9 @@ def end_run(
         for name, value in values.items():
             setattr(run, name, value)
         _tell_meter(run)
-        transaction.on_commit(partial(_announce, run))
+        after_commit(_announce, run)
         if running_limit(run.owner) is not None:
-            transaction.on_commit(partial(admit, run.owner_id), robust=True)
+            after_commit(admit, run.owner_id)
     return True
 
 

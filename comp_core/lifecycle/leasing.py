@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 import uuid
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from comp_core.conf import conf
 from comp_core.crashpoints import crashpoint, step
-from comp_core.db import from_now
+from comp_core.db import after_commit, from_now
 from comp_core.exceptions import RunHasEnded
 from comp_core.models import Attempt, Interruption, Run
 from comp_core.status import TERMINAL, RunStatus
@@ -134,7 +132,7 @@ def _renew(run: Run) -> bool:
         if not waiting.update(start_deadline_at=deadline, modified=Now()):
             return False
         # A spare ticket does no harm, also when the run waits behind its owner's own.
-        transaction.on_commit(partial(send_ticket, run.queue), robust=True)
+        after_commit(send_ticket, run.queue)
     return True
 
 
@@ -155,7 +153,7 @@ def take_back(run_id: uuid.UUID, guard: Q, reason: Interruption) -> bool:
         if not same.update(max_attempts=F("max_attempts") + uncounted, **_requeued()):
             return False
         note_interruption(run, reason)
-        transaction.on_commit(partial(send_ticket, run.queue), robust=True)
+        after_commit(send_ticket, run.queue)
     return True
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -14,7 +13,7 @@ from django.utils.translation import gettext as _
 from comp_core import __version__
 from comp_core.conf import conf
 from comp_core.crashpoints import step
-from comp_core.db import patient
+from comp_core.db import after_commit, patient
 from comp_core.declaration import ModelSpec
 from comp_core.exceptions import InputsNotValid, RunRefused
 from comp_core.lifecycle.admission import admit, queued_limit, running_limit
@@ -102,8 +101,10 @@ def _submit(spec: ModelSpec, inputs: CoreInputs, wish: dict[str, Any]) -> Run:
     run = _new_run(spec, locked, wish)
     run.save(force_insert=True)
     get_meter().authorize(run)
-    enter = partial(admit, run.owner_id) if run.held else partial(send_ticket, run.queue)
-    transaction.on_commit(enter, robust=True)
+    if run.held:
+        after_commit(admit, run.owner_id)
+    else:
+        after_commit(send_ticket, run.queue)
     return run
 
 

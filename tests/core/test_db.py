@@ -1,11 +1,13 @@
-"""Patience with a database that is busy or away for a moment."""
+"""Patience with a database that is busy or away for a moment; what happens after a commit."""
 
 from __future__ import annotations
 
-import pytest
-from django.db import OperationalError
+from contextlib import suppress
 
-from comp_core.db import patient
+import pytest
+from django.db import OperationalError, transaction
+
+from comp_core.db import after_commit, patient
 
 
 class Moody:
@@ -34,3 +36,25 @@ def test_patience_ends() -> None:
     """A database that stays away is an error in the end."""
     with pytest.raises(OperationalError):
         patient(0.01)(Moody(100))()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failure_after_the_commit(caplog: pytest.LogCaptureFixture) -> None:
+    """What is committed has happened: its caller does not hear of it, the log does."""
+
+    def fail(reason: str) -> None:
+        raise LookupError(reason)
+
+    with transaction.atomic():
+        after_commit(fail, "away")
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_after_a_rollback() -> None:
+    """Nothing is called for a transaction that is rolled back."""
+    called: list[str] = []
+    with suppress(LookupError), transaction.atomic():
+        after_commit(called.append, "never")
+        raise LookupError
+    assert called == []
