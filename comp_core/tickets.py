@@ -53,7 +53,9 @@ def send_ticket(queue: str, *, mended_at: datetime | None = None) -> None:
 
 def request_check(inputs: CoreInputs) -> None:
     """Ask a worker to check inputs. Call it on commit."""
+    crashpoint("check_ticket:begin")
     _enqueue(CHECK_INPUTS, conf.CHECK_QUEUE, inputs._meta.label_lower, str(inputs.pk))
+    crashpoint("check_ticket:committed")
 
 
 def _enqueue(path: str, queue: str, *args: str) -> None:

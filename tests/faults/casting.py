@@ -17,7 +17,7 @@ LEANINGS = {
     "renew": "operator",
     "ask_cancel": "canceller",
     "admit": "limit",
-    **dict.fromkeys(("save_inputs", "verdict", "wish"), "wished"),
+    **dict.fromkeys(("save_inputs", "check_ticket", "verdict", "wish"), "wished"),
     **dict.fromkeys(("retire_inputs", "delete_inputs"), "forgotten"),
     **dict.fromkeys(("prune_outputs", "forget_paths", "prune_logs", "sweep"), "janitor"),
     **dict.fromkeys(("take_back", "output"), "clock"),

@@ -93,16 +93,16 @@ MUTANTS = [
     Mutant(
         "the record after the commit",
         ending.end_run,
-        "        _tell_meter(run)\n        transaction.on_commit(partial(_announce, run))",
-        "    _tell_meter(run)\n    with transaction.atomic():\n        _announce(run)",
+        "        _tell_meter(run)\n        after_commit(_announce, run)",
+        "    _tell_meter(run)\n    if True:\n        after_commit(_announce, run)",
         kinds(LOST),
         about="end:committed",
     ),
     Mutant(
         "a ticket before the commit",
         submission._submit,
-        "transaction.on_commit(enter, robust=True)",
-        "enter()",
+        "after_commit(send_ticket, run.queue)",
+        "send_ticket(run.queue)",
         kinds(WRONG),
     ),
     Mutant(
