@@ -42,6 +42,7 @@ def only(*names: str) -> list[str]:
     return [option for name in names for option in ("--only", name)]
 
 
+@pytest.mark.slow
 def test_both_databases() -> None:
     """One document with the same figures, in the same shape, of both databases."""
     document = measured(*only("statements", "child_start", "claims", "progress"))

@@ -21,7 +21,7 @@ from tests.core.builders import make_claimed, run_unruly, statements
 from tests.testapp.hostile import NOISE
 from tests.testapp.models import ParcelInputs
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 MEBIBYTE = 2**20
 # Longer than any of these takes on a machine that is busy with other things.
 DEADLINE_SECONDS = 60
