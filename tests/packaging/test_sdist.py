@@ -6,7 +6,15 @@ import tarfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("comp_users", "comp_core", "comp_billing", "docs", "example_project", "tests")
+FOLDERS = (
+    "comp_users",
+    "comp_core",
+    "comp_billing",
+    "benchmarks",
+    "docs",
+    "example_project",
+    "tests",
+)
 FILES = ("LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "MANIFEST.in")
 BUILD_FILES = ("setup.cfg", "pyproject.toml", "tox.ini")
 # Made while the project is used or tested, by Python and by the demonstration.
