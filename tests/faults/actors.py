@@ -90,6 +90,12 @@ def work(actor: Actor) -> None:
             carry_out(ticket)
 
 
+def work_briefly(actor: Actor) -> None:
+    """A worker that is soon asked to stop."""
+    actor.restless = 0.7
+    work(actor)
+
+
 def take_ticket() -> DBTaskResult | None:
     """The oldest ticket that waits, as the tasks' own worker takes it."""
     ready = DBTaskResult.objects.ready().order_by("enqueued_at").first()

@@ -24,8 +24,10 @@ LEANINGS = {
 }
 
 
-# Small casts for one kind of meeting: workers that come back late, or everybody at one run.
-ZOMBIES, CROWD = "zombies", "crowd"
+# Small casts for one kind of meeting: workers that come back late, everybody at one run, and a run
+# that is given back while it is to be cancelled.
+ZOMBIES, CROWD, QUITTERS = "zombies", "crowd", "quitters"
+FEW = (ZOMBIES, CROWD, QUITTERS)
 
 
 def leaning_of(point: str) -> str:
@@ -50,7 +52,7 @@ class Casting:
         number = self.rng.choices((1, 2, 3), (5, 3, 2))[0]
         if self.leaning == "limit":
             number, profiles = max(number, 2), profiles[:1]
-        if self.leaning in (ZOMBIES, CROWD):
+        if self.leaning in FEW:
             return [Wish(profiles[0], False, None, inputs=_checked(profiles[0]))]
         return [self._wish(self.rng.choice(profiles)) for _ in range(number)]
 
@@ -67,7 +69,7 @@ class Casting:
         return wish
 
     def roles(self, wishes: list[Wish]) -> list[Role]:
-        if self.leaning in (ZOMBIES, CROWD):
+        if self.leaning in FEW:
             return self._few(wishes[0])
         rng, roles = (
             self.rng,
@@ -92,13 +94,14 @@ class Casting:
         return roles
 
     def _few(self, wish: Wish) -> list[Role]:
-        roles = [Role("submitter", actors.submitter(wish)), Role("clock", upkeep.haunt)]
-        roles += [Role("worker", actors.work)] * 2
+        submit, stop = (
+            Role("submitter", play(wish)) for play in (actors.submitter, actors.canceller)
+        )
+        if self.leaning == QUITTERS:
+            return [submit, stop, *[Role("worker", actors.work_briefly)] * 2]
+        roles = [submit, Role("clock", upkeep.haunt), *[Role("worker", actors.work)] * 2]
         if self.leaning == CROWD:
-            roles += [
-                Role("operator", actors.operator(wish)),
-                Role("submitter", actors.canceller(wish)),
-            ]
+            roles += [stop, Role("operator", actors.operator(wish))]
             roles += [Role("caretaker", upkeep.take_care)]
         return roles
 

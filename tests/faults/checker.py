@@ -115,9 +115,8 @@ class Checker:
                 found = _surfaced(cast, plan)
                 idle, broken = _drain()
                 names = {a.name: role.name for a, role in zip(cast, roles, strict=True)}
-                unremoved = any(f.point == "output:deleting" and f.mode == BREAK for f in plan.hits)
                 evidence = ledger.Evidence(
-                    wishes, names, audit.read(), limits, stage.early_tickets, idle, not unremoved
+                    wishes, names, audit.read(), limits, stage.early_tickets, idle, _removes(plan)
                 )
                 found += [*broken, *ledger.judge(evidence)]
                 self.scheduler.bury()
@@ -181,6 +180,13 @@ class _Stage:
 
     def on_finished(self, run: Any, **kwargs: Any) -> None:
         self.announced[run.pk] += 1
+
+
+def _removes(plan: Plan) -> bool:
+    """Whether storage removed all that it was told to: what it keeps is swept by hand."""
+    return not any(
+        fault.point == "output:deleting" and fault.mode in (BREAK, REFUSE) for fault in plan.hits
+    )
 
 
 def _surfaced(cast: list[Actor], plan: Plan) -> list[ledger.Finding]:

@@ -17,7 +17,7 @@ from typing import Any
 from comp_core import inputs, lifecycle, runner, tickets
 from comp_core.lifecycle import admission, ending, leasing, reaping, submission
 from comp_core.outputs import sweeping
-from tests.faults.casting import CROWD, ZOMBIES
+from tests.faults.casting import CROWD, QUITTERS, ZOMBIES
 from tests.faults.ledger import DOUBLE, LOST, STUCK, WRONG
 
 BOTH = ("sqlite", "postgresql")
@@ -178,7 +178,7 @@ MUTANTS = [
         "lease_token=token, cancel_requested_at__isnull=True",
         "lease_token=token",
         kinds(WRONG),
-        leaning=CROWD,
+        leaning=QUITTERS,
     ),
     Mutant(
         "a blind save",
@@ -204,7 +204,7 @@ MUTANTS = [
         "held = Run.objects.filter(held=True)",
         "return 0",
         kinds(STUCK),
-        leaning="limit",
+        about="admit",
     ),
     Mutant(
         "the wish after the verdict",

@@ -44,6 +44,8 @@ class Actor(threading.Thread):
         self.state, self.place = "off", ""
         self.error: BaseException | None = None
         self.must_stop = self.is_ghost = self.in_transaction = False
+        # How likely its worker is asked to stop between two heartbeats.
+        self.restless = 0.1
         # For so many of others' turns nobody sees anything of us.
         self.nap = 0
 

@@ -106,6 +106,8 @@ def carry_on() -> None:
     """What an interrupted removal has left is removed by the next; so are interrupted attempts'
     files."""
     prune_outputs(10_000)
+    # A file that could not be removed is tried again in minutes; they have passed.
+    sweeping._patience = sweeping.Patience()
     sweep()
 
 

@@ -105,7 +105,7 @@ def answer_at_once(task: str, spec: Any, inputs: Any, scratch: Any, **options: A
 def _go_on(actor: Actor, watch: Any) -> Stop | None:
     for _ in range(actor.rng.randrange(5)):
         actor.park("model:running")
-        actor.must_stop = actor.must_stop or actor.rng.random() < 0.1
+        actor.must_stop = actor.must_stop or actor.rng.random() < actor.restless
         actor.clock += conf.HEARTBEAT_SECONDS
         stop: Stop | None = watch(Progress(0.5, "half"))
         if stop is not None:
