@@ -51,7 +51,10 @@ class WorkerPool:
             return
         if worker is not None:
             logger.warning("A worker ended with status %s; starting another.", worker.returncode)
-        self.workers[place] = (self._start(place), time.monotonic())
+        successor = self._start(place)
+        self.workers[place] = (successor, time.monotonic())
+        if self.stopping:  # asked while this one was being started and not known yet
+            successor.send_signal(signal.SIGTERM)
 
     def _start(self, place: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "django", "comp_worker", "--queue", self.queues]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 
 import psutil
 import pytest
 
 from comp_core.models import Run, Worker
+from comp_core.pool import WorkerPool
 from tests.core.builders import make_run
 from tests.core.live import Live, live, wait_until
 
@@ -81,3 +84,17 @@ def test_ctrl_c_is_one_request(live: Live) -> None:
     wait_until(lambda: there(2) and Run.objects.filter(status="running").exists(), seconds=30)
     os.killpg(pool.pid, signal.SIGINT)
     assert (pool.wait(20), Run.objects.get().status) == (0, "succeeded")
+
+
+def test_a_stop_while_a_worker_is_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker that nobody knew yet is asked to stop as the others are."""
+    pool = WorkerPool(size=1, queues="*", maintenance=False)
+
+    def start(place: int) -> subprocess.Popen[bytes]:
+        worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        pool._on_signal(signal.SIGTERM, None)
+        return worker
+
+    monkeypatch.setattr(pool, "_start", start)
+    pool._keep(0)
+    assert pool.workers[0][0].wait(15) == -signal.SIGTERM
