@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from django.core.management.base import CommandError
 from django.db import InterfaceError, OperationalError, connection
-from django.db.migrations.executor import MigrationExecutor
+
+from comp_core.doctor import unapplied_migrations
 
 WAIT_SECONDS = 60.0
 LOOK_SECONDS = 1.0
@@ -21,7 +22,7 @@ def wait_until_ready(say: Callable[[str], object]) -> None:
     end, told = time.monotonic() + WAIT_SECONDS, False
     while True:
         try:
-            missing = _missing_migrations()
+            missing = unapplied_migrations()
             break
         except (OperationalError, InterfaceError) as error:
             reason = " ".join(str(error).split())
@@ -37,9 +38,3 @@ def wait_until_ready(say: Callable[[str], object]) -> None:
             f"{len(missing)} migrations are not applied, {missing[0]} for one. "
             "Run manage.py migrate first."
         )
-
-
-def _missing_migrations() -> list[str]:
-    executor = MigrationExecutor(connection)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return [str(migration) for migration, _ in plan]

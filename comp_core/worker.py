@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 from django.db import DatabaseError, InterfaceError, ProgrammingError, close_old_connections
@@ -104,6 +105,7 @@ class CompWorker:
         self.runs = TicketWorker(queues=queues, excluded=self._excluded()) if queues else None
         self.checks = TicketWorker(queues=[conf.CHECK_QUEUE], excluded=[]) if queues else None
         self.presence = Presence(queues=self._served(), slots=1 if queues else 0)
+        self.failure: Exception | None = None
 
     def _excluded(self) -> list[str]:
         return [conf.CHECK_QUEUE] if EVERY_QUEUE in self.queues else []
@@ -113,7 +115,10 @@ class CompWorker:
         return self.queues if every else sorted({*self.queues, conf.CHECK_QUEUE})
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT; returns when everything has ended or been given back."""
+        """Work until SIGTERM or SIGINT; returns when everything has ended or been given back.
+
+        Raises what keeps it from working on, such as a missing column.
+        """
         signal.signal(signal.SIGTERM, self._on_signal)
         # Ctrl+C reaches a pool's workers too, and then the pool asks them: that is one request.
         signal.signal(signal.SIGINT, self._on_signal if self.pool is None else signal.SIG_IGN)
@@ -128,6 +133,8 @@ class CompWorker:
             self.runs.run()
         stopping.event.wait()
         self._leave(threads)
+        if self.failure is not None:
+            raise self.failure
         self.say(f"Worker {worker_id()} has stopped.")
 
     def _duties(self) -> str:
@@ -141,7 +148,7 @@ class CompWorker:
     def _threads(self) -> list[threading.Thread]:
         targets: dict[str, Callable[[], None]] = {"row": self._keep_row}
         if self.checks is not None:
-            targets["checks"] = self.checks.run
+            targets["checks"] = partial(self._answer_checks, self.checks)
         if self.pool is not None:
             targets["parent"] = self._watch_parent
         return [
@@ -151,6 +158,15 @@ class CompWorker:
 
     def _keep_row(self) -> None:
         self.presence.keep(stopping.event)
+
+    def _answer_checks(self, worker: TicketWorker) -> None:
+        """Without this thread the process would look alive and answer no form: it ends as well."""
+        try:
+            worker.run()
+        except Exception as error:
+            logger.warning("The worker can answer no checks any more; it stops: %s", error)
+            self.failure = error
+            self._stop()
 
     def _watch_parent(self) -> None:
         """Nobody would replace, or stop, the workers of a pool that was killed."""

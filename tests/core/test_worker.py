@@ -14,14 +14,15 @@ from unittest.mock import Mock
 import django
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError, ProgrammingError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django_tasks_db.models import DBTaskResult
 
-from comp_core import maintenance, startup
+from comp_core import maintenance, startup, worker
 from comp_core.db import from_now
 from comp_core.inputs import save_inputs
 from comp_core.models import Run, Worker
+from comp_core.process_state import Stopping
 from tests.core.builders import make_profile, make_run, status
 from tests.core.live import Live, live, wait_until
 from tests.testapp.models import DoublingInputs
@@ -266,7 +267,7 @@ def test_a_database_that_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
     told: list[str] = []
     monkeypatch.setattr(startup, "LOOK_SECONDS", 0)
-    monkeypatch.setattr(startup, "_missing_migrations", look)
+    monkeypatch.setattr(startup, "unapplied_migrations", look)
     startup.wait_until_ready(told.append)
     assert told == ["The database cannot be reached yet; trying for a minute. no answer"]
 
@@ -274,6 +275,17 @@ def test_a_database_that_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_database_that_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a minute the worker ends; who supervises it may start it again."""
     monkeypatch.setattr(startup, "WAIT_SECONDS", 0)
-    monkeypatch.setattr(startup, "_missing_migrations", Mock(side_effect=OperationalError("no")))
+    monkeypatch.setattr(startup, "unapplied_migrations", Mock(side_effect=OperationalError("no")))
     with pytest.raises(CommandError, match="could not be reached: no"):
         startup.wait_until_ready(lambda line: None)
+
+
+def test_a_worker_that_can_answer_no_checks_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process does not live on without that thread: whoever supervises it starts another."""
+    monkeypatch.setattr(worker.TicketWorker, "run", Mock(side_effect=ProgrammingError("no column")))
+    monkeypatch.setattr(worker, "stopping", Stopping())
+    broken = worker.CompWorker(queues=["default"], maintenance=False)
+    monkeypatch.setattr(broken, "runs", None)
+    monkeypatch.setattr(worker.signal, "signal", Mock())
+    with pytest.raises(ProgrammingError, match="no column"):
+        broken.run()
