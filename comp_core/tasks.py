@@ -24,7 +24,8 @@ def execute_next(queue: str, mended_at: str = "") -> str:
     run = patient(CLAIM_PATIENCE_SECONDS)(claim)(queue, worker_id=worker_id())
     if run is None:
         return ""
-    at_once = bool(mended_at) and was_taken_at_once(run, mended_at)
+    # The run is ours by now: a database that is away for a moment must not cost it an attempt.
+    at_once = bool(mended_at) and patient(CLAIM_PATIENCE_SECONDS)(was_taken_at_once)(run, mended_at)
     execute(run)
     if at_once:
         send_successor(run)

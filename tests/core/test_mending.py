@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from django.db import OperationalError
 from django.db.models.functions import Now
+from django.utils import timezone
 
+from comp_core import tasks
 from comp_core.db import from_now
 from comp_core.models import Run, Worker
 from comp_core.tasks import execute_next
@@ -125,3 +129,12 @@ def test_an_ordinary_ticket_leads_nowhere(sent: Sent) -> None:
     make_run(), make_run()
     carry_out(sent[0])
     assert len(sent) == 2
+
+
+def test_a_database_that_is_away_after_the_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run that a mended ticket has claimed is executed all the same."""
+    make_run()
+    answers = Mock(side_effect=[OperationalError("away"), False], __name__="was_taken_at_once")
+    monkeypatch.setattr(tasks, "was_taken_at_once", answers)
+    tasks.execute_next.func("default", timezone.now().isoformat())
+    assert Run.objects.get().status == "succeeded"
