@@ -95,12 +95,12 @@ def _retire(spec: ModelSpec, inputs: CoreInputs) -> bool:
 
 
 def _own_uploads(inputs: CoreInputs) -> list[FieldFile]:
-    """The files that these inputs name and no others do."""
+    """The files that these inputs name and no others do; a field's default is the site's own."""
     fields = [f for f in inputs.parameter_fields() if isinstance(f, models.FileField)]
     files: dict[str, FieldFile] = {}
     for field in fields:
         file = getattr(inputs, field.attname)
-        if file:
+        if file and file.name != str(field.get_default() or ""):
             files[file.name] = file
     return [file for name, file in files.items() if not _is_shared(inputs, name, fields)]
 

@@ -42,8 +42,9 @@ def sweep_orphans(*, dry_run: bool = False, tell: Tell = silent) -> Tally:
 
     Of a run that has ended, what its manifest does not name; of one under way, the files of its
     earlier attempts; of a run that is not in the database, all. Nothing that changed within
-    ``SWEEP_AFTER_SECONDS``. Raises CompError for a storage that cannot list its files, and when
-    it knows runs and this database not one of them.
+    ``SWEEP_AFTER_SECONDS``, and nothing of a run whose own files the storage does not list: they
+    may be there under names that it spells in another way. Raises CompError for a storage that
+    cannot list its files, and when it knows runs and this database not one of them.
     """
     storage, tally = output_storage(), Tally()
     try:
@@ -115,8 +116,11 @@ def _sweep_run(
 
 def _strays(storage: Storage, run_id: uuid.UUID, run: Any) -> Iterator[str]:
     kept = kept_paths(run) if run is not None else set()
-    for path in files_in(storage, run_folder(run_id)):
-        if path not in kept and (run is None or run.is_finished or _is_over(path, run)):
+    listed = set(files_in(storage, run_folder(run_id)))
+    if listed - kept and kept - listed:
+        raise CompError(f"It lists other files than {min(kept - listed)}, which is the run's.")
+    for path in sorted(listed - kept):
+        if run is None or run.is_finished or _is_over(path, run):
             yield path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 import time
+import unicodedata
 from collections.abc import Callable
 from datetime import datetime
 from io import BytesIO
@@ -197,3 +198,17 @@ class Bucket(Storage):
         below = [key[len(path) + 1 :] for key in self.objects if key.startswith(f"{path}/")]
         folders = sorted({key.partition("/")[0] for key in below if "/" in key})
         return folders, [key for key in below if "/" not in key]
+
+
+class Decomposing(FileSystemStorage):
+    """Lists names in another spelling than it was given, as some file systems do."""
+
+    def listdir(self, path: str) -> Any:
+        folders, files = super().listdir(path)
+        return folders, [unicodedata.normalize("NFD", name) for name in files]
+
+    def delete(self, name: str) -> None:
+        super().delete(unicodedata.normalize("NFC", name))
+
+    def get_modified_time(self, name: str) -> datetime:
+        return super().get_modified_time(unicodedata.normalize("NFC", name))

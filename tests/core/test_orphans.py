@@ -193,3 +193,14 @@ def test_many_runs(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     [put(f"runs/{uuid.uuid4()}/1/1-a.txt") for _ in range(4)]
     age(media)
     assert sweep_orphans() == Tally(4, 4, 16, 0)
+
+
+def test_a_storage_that_spells_names_in_its_own_way(settings: Any, tmp_path: Path) -> None:
+    """Results are no orphans because their names are listed in another spelling."""
+    use_storage(settings, "Decomposing", location=str(tmp_path / "media"))
+    run = finished_run(tmp_path / "out", [File("Zürich.txt", "a")])
+    age(tmp_path / "media")
+    assert (sweep_orphans(), files_below(tmp_path / "media")) == (
+        Tally(failed=1),
+        [run.outputs[0]["path"]],
+    )

@@ -196,3 +196,12 @@ def test_inputs_that_the_database_wants_to_keep(
     old_inputs("doubling")
     monkeypatch.setattr(QuerySet, "delete", Mock(side_effect=IntegrityError("referred to")))
     assert (prune_inputs(30), len(caplog.records)) == (Tally(), 1)
+
+
+def test_the_file_of_a_default_is_the_sites(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays for those who come after the last inputs that had it."""
+    field = ParcelInputs._meta.get_field("document")
+    name = field.storage.save("examples/iris.csv", ContentFile(b"data"))
+    monkeypatch.setattr(field, "get_default", lambda: name)
+    old_inputs(document=name)
+    assert (prune_inputs(30), uploads(media)) == (Tally(1), ["iris.csv"])
