@@ -34,6 +34,10 @@ class UnknownModel(CompError):
     """No installed app declares a model with this slug: add its app to INSTALLED_APPS."""
 
 
+class InputsNotRead(CompError):
+    """An uploaded file could not be read; nothing was charged. Run it again later."""
+
+
 class OutputsNotStored(CompError):
     """The outputs could not be stored; nothing was charged. Run it again later."""
 

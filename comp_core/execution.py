@@ -14,7 +14,8 @@ from comp_core.declaration import ModelSpec
 from comp_core.jobs import Scratch, Task, environment, write_job
 from comp_core.lifecycle import Outcome
 from comp_core.models import CoreInputs
-from comp_core.process import CHILD, Ending, Limits, Stop, Watch, run_process
+from comp_core.outputs.transfer import Keeper
+from comp_core.process import CHILD, Ending, Limits, Progress, Stop, Watch, run_process
 from comp_core.status import RunStatus
 
 GIBIBYTE = 2**30
@@ -30,7 +31,10 @@ def start_model(
     watch: Watch,
 ) -> Ending:
     """Run a task of a model to its end. Raises OSError when it cannot be started."""
-    job, mark = write_job(task, spec, inputs, scratch), uuid.uuid4().hex
+    mark = uuid.uuid4().hex
+    # A storage may take its time to hand the uploads out: that must not cost the lease.
+    with Keeper(lambda: watch(Progress())) as keeper:
+        job = write_job(task, spec, inputs, scratch, moved=keeper.moved)
     ending = run_process(
         [spec.interpreter, str(CHILD), str(job)],
         cwd=scratch.working,

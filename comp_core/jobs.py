@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import marshal
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,13 +17,19 @@ from pathlib import Path, PurePath
 from typing import Any, Literal
 from uuid import UUID
 
+from django.db import InterfaceError, OperationalError
 from django.db.models.fields.files import FieldFile
 
 from comp_core.conf import conf
 from comp_core.declaration import ModelSpec
+from comp_core.exceptions import InputsNotRead
 from comp_core.models import CoreInputs
+from comp_core.outputs.files import said_by
+from comp_core.outputs.transfer import CHUNK_BYTES
 
 Task = Literal["run", "check"]
+
+logger = logging.getLogger("comp_core")
 
 # Passed on to models; everything else (keys, passwords, database addresses) stays with the site.
 HARMLESS = frozenset(
@@ -71,12 +77,22 @@ def scratch_directory() -> Iterator[Scratch]:
         yield scratch
 
 
-def write_job(task: Task, spec: ModelSpec, inputs: CoreInputs, scratch: Scratch) -> Path:
-    """Write the job file of a run or a check; copies uploaded files into the scratch directory."""
+def write_job(
+    task: Task,
+    spec: ModelSpec,
+    inputs: CoreInputs,
+    scratch: Scratch,
+    *,
+    moved: Callable[[], object],
+) -> Path:
+    """Write the job file of a run or a check; copies uploaded files into the scratch directory.
+
+    ``moved`` is called after each piece of a file. Raises InputsNotRead when a storage fails.
+    """
     job = {
         "task": task,
         "functions": spec.functions,
-        "inputs": encode_inputs(inputs, scratch.inputs),
+        "inputs": encode_inputs(inputs, scratch.inputs, moved=moved),
         "same_interpreter": spec.interpreter == sys.executable,
         "sys_path": import_path(spec.interpreter),
         "worker_pid": os.getpid(),
@@ -112,10 +128,47 @@ def environment(scratch: Scratch, mark: str) -> dict[str, str]:
     return {**kept, "TMPDIR": str(scratch.temporary), "COMP_RUN_MARK": mark}
 
 
-def encode_inputs(inputs: CoreInputs, directory: Path) -> dict[str, tuple[str, Any]]:
+@dataclass(frozen=True)
+class Uploads:
+    """Where the uploaded files of some inputs are copied to."""
+
+    inputs: CoreInputs
+    directory: Path
+    moved: Callable[[], object]
+
+    def copy(self, file: FieldFile, name: str) -> str:
+        """Copy a parameter's file under the name that its user gave it; answers the path."""
+        given = str(self.inputs.adjustment.get(name) or file.name)
+        folder = self.directory / name
+        folder.mkdir()
+        target = folder / (PurePath(given).name or "file")
+        with target.open("wb") as copy:
+            for data in self._pieces(file, name):
+                copy.write(data)
+        return str(target)
+
+    def _pieces(self, file: FieldFile, name: str) -> Iterator[bytes]:
+        try:
+            with file.open("rb") as source:
+                while data := source.read(CHUNK_BYTES):
+                    self.moved()
+                    yield data
+        except (OperationalError, InterfaceError):
+            raise  # a storage in the database: no end can be written down either
+        except Exception as error:
+            logger.exception("The upload %s could not be read from its storage.", file.name)
+            raise InputsNotRead(
+                f"The file of the parameter {name!r} could not be read: {said_by(error)}"
+            ) from error
+
+
+def encode_inputs(
+    inputs: CoreInputs, directory: Path, *, moved: Callable[[], object]
+) -> dict[str, tuple[str, Any]]:
     """{name: (kind, value)} of the parameters, as ``comp_core.child`` decodes them."""
+    uploads = Uploads(inputs, directory, moved)
     return {
-        field.name: _encode(getattr(inputs, field.attname), field.name, inputs, directory)
+        field.name: _encode(getattr(inputs, field.attname), field.name, uploads)
         for field in inputs.parameter_fields()
     }
 
@@ -134,14 +187,14 @@ ENCODERS: list[tuple[type, str, Callable[[Any], Any]]] = [
 PLAIN = (str, int, float, bool, type(None))
 
 
-def _encode(value: Any, name: str, inputs: CoreInputs, directory: Path) -> tuple[str, Any]:
+def _encode(value: Any, name: str, uploads: Uploads) -> tuple[str, Any]:
     if isinstance(value, FieldFile):
-        return ("file", _copy_file(value, name, inputs, directory)) if value else ("plain", None)
+        return ("file", uploads.copy(value, name)) if value else ("plain", None)
     for kind, word, encode in ENCODERS:
         if isinstance(value, kind):
             return word, encode(value)
     if isinstance(value, list):  # such as PostgreSQL's arrays
-        return "list", [_encode(item, name, inputs, directory) for item in value]
+        return "list", [_encode(item, name, uploads) for item in value]
     if type(value) in PLAIN:
         return "plain", value
     try:
@@ -149,14 +202,3 @@ def _encode(value: Any, name: str, inputs: CoreInputs, directory: Path) -> tuple
     except (TypeError, ValueError, RecursionError) as error:
         text = f"The parameter {name!r} holds what cannot be handed to a model: {error}."
         raise TypeError(text) from error
-
-
-def _copy_file(file: FieldFile, name: str, inputs: CoreInputs, directory: Path) -> str:
-    """Copy an upload under the name that its user gave it; answers the path."""
-    given = str(inputs.adjustment.get(name) or file.name)
-    folder = directory / name
-    folder.mkdir()
-    target = folder / (PurePath(given).name or "file")
-    with file.open("rb") as source, target.open("wb") as copy:
-        shutil.copyfileobj(source, copy)
-    return str(target)

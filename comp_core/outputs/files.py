@@ -113,6 +113,13 @@ def remove_empty_folders(storage: Storage, folder: str) -> None:
             os.rmdir(path)
 
 
+def said_by(error: Exception) -> str:
+    """A storage's error for its user: its own words may name paths, buckets and keys, which are
+    no business of theirs; the system's words, such as for a full disk, are."""
+    said = error.strerror if isinstance(error, OSError) else None
+    return said or f"the storage answered with {type(error).__name__}"
+
+
 def stored_size(storage: Storage, path: str) -> int:
     """The bytes of a stored file; 0 when the storage does not say."""
     try:

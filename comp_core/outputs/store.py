@@ -23,6 +23,7 @@ from comp_core.outputs.files import (
     output_storage,
     remove_all,
     remove_empty_folders,
+    said_by,
 )
 from comp_core.outputs.transfer import HashedFile, Keeper
 
@@ -95,11 +96,9 @@ def _store(target: str, file: File[bytes]) -> str:
         raise  # a storage in the database: no end can be written down either
     except Exception as error:
         logger.exception("STORAGES[%r] did not take %s.", conf.STORAGE, target)
-        # Its own words may name paths, buckets and keys, which are no business of the user.
-        said = error.strerror if isinstance(error, OSError) else None
-        reason = said or f"the storage answered with {type(error).__name__}"
         raise OutputsNotStored(
-            f"The outputs could not be stored: {reason}; nothing was charged. Run it again later."
+            f"The outputs could not be stored: {said_by(error)}; nothing was charged. "
+            "Run it again later."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Into a slow storage without losing the lease, and without reading a file twice for its digest."""
+"""From and into a slow storage without losing the lease; no file is read twice for its digest."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Keeper:
         try:
             self.beat()
         except Exception:
-            logger.exception("The lease could not be kept while outputs were stored.")
+            logger.exception("The lease could not be kept while files were on their way.")
 
 
 class HashedFile(io.FileIO):

@@ -13,6 +13,8 @@ from uuid import UUID
 import numpy
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
 from django.db import OperationalError
 
 from comp_core import lifecycle, runner
@@ -193,14 +195,15 @@ def test_what_no_database_stores(values: dict[str, Any], field: str) -> None:
 
 def test_a_list_of_typed_values(tmp_path: Path) -> None:
     """The items of a list, such as PostgreSQL's array, arrive in their own types."""
-    encoded = encode_inputs(ParcelInputs(tree=[Decimal("1.5"), [UUID(int=1)], {"a": 1}]), tmp_path)
+    inputs = ParcelInputs(tree=[Decimal("1.5"), [UUID(int=1)], {"a": 1}])
+    encoded = encode_inputs(inputs, tmp_path, moved=lambda: None)
     assert decode(*encoded["tree"]) == [Decimal("1.5"), [UUID(int=1)], {"a": 1}]
 
 
 def test_a_value_that_no_process_receives(tmp_path: Path) -> None:
     """The error names the parameter."""
     with pytest.raises(TypeError, match="'tree' holds what cannot be handed to a model"):
-        encode_inputs(ParcelInputs(tree={1, 2}), tmp_path)
+        encode_inputs(ParcelInputs(tree={1, 2}), tmp_path, moved=lambda: None)
 
 
 @pytest.mark.parametrize(
@@ -216,3 +219,54 @@ def test_a_value_that_no_process_receives(tmp_path: Path) -> None:
 def test_numpy_values(value: Any, expected: Any) -> None:
     """Moments keep their meaning, and keys may be NumPy's numbers."""
     assert json.loads(encode(value, "here", number_word)) == expected
+
+
+@pytest.fixture
+def hoarding_storage(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> None:
+    """Uploads that cannot be read, for reasons that no user may read."""
+    settings.MEDIA_ROOT = str(tmp_path)
+    secret = RuntimeError("bucket customer-42 refuses the key AKIA0000")
+    monkeypatch.setattr(FileSystemStorage, "_open", Mock(side_effect=secret))
+
+
+SHORT_LEASE = {"LEASE_SECONDS": 2, "HEARTBEAT_SECONDS": 0.1}
+UNREAD = "The file of the parameter 'document' could not be read: the storage answered with "
+
+
+@pytest.mark.usefixtures("hoarding_storage")
+def test_a_run_whose_upload_cannot_be_read() -> None:
+    """The storage's own words may name buckets and keys: they stay in the log."""
+    run = make_claimed("parcel", document=ContentFile(b"a", name="a.csv"))
+    runner.execute(run)
+    stored = Run.objects.get(pk=run.pk)
+    assert (stored.error_type, stored.error_message) == (
+        "InputsNotRead",
+        f"The worker could not carry this run out: {UNREAD}RuntimeError",
+    )
+
+
+@pytest.mark.usefixtures("hoarding_storage")
+def test_a_check_whose_upload_cannot_be_read() -> None:
+    """The form says so in the same words."""
+    result = runner.check(make_inputs("parcel", document=ContentFile(b"a", name="a.csv")))
+    assert result.errors == {
+        "__all__": [f"The worker could not check these inputs: {UNREAD}RuntimeError"]
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_slow_upload_does_not_cost_the_lease(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
+) -> None:
+    """Heartbeats go on while a storage takes its time to hand a file out."""
+    settings.MEDIA_ROOT, settings.COMP_CORE = str(tmp_path), SHORT_LEASE
+    run = make_claimed("parcel", document=ContentFile(b"a", name="a.csv"))
+    opened = FileSystemStorage._open
+
+    def slow(self: FileSystemStorage, name: str, mode: str = "rb") -> Any:
+        time.sleep(2.5)
+        lifecycle.reap()
+        return opened(self, name, mode)
+
+    monkeypatch.setattr(FileSystemStorage, "_open", slow)
+    assert (runner.execute(run), Run.objects.get(pk=run.pk).status) == (True, "succeeded")
