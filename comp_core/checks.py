@@ -40,6 +40,10 @@ def _check_clocks() -> list[checks.CheckMessage]:
         text = "COMP_CORE['LEASE_SECONDS'] is shorter than two heartbeats."
         hint = "A run would be taken from a healthy worker: lower HEARTBEAT_SECONDS."
         messages.append(checks.Error(text, hint=hint, id="comp_core.E008"))
+    elif conf.TERMINATE_GRACE_SECONDS + conf.HEARTBEAT_SECONDS >= conf.LEASE_SECONDS:
+        text = "COMP_CORE['TERMINATE_GRACE_SECONDS'] is as long as the lease of a run."
+        hint = "A run that is being stopped would be started again: raise LEASE_SECONDS."
+        messages.append(checks.Error(text, hint=hint, id="comp_core.E024"))
     if not settings.USE_TZ:
         text = "USE_TZ is off, so the site's moments and the database's cannot be compared."
         messages.append(

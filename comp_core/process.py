@@ -147,7 +147,7 @@ class _Supervision:
             self._read(TICK_SECONDS)
             if self.ending.stop is None:
                 self._stop_if(self._reason_to_stop())
-            elif time.monotonic() >= self.kill_at:
+            elif self._is_out_of_grace():
                 self.family.signal_group(signal.SIGKILL)
         self.ending.seconds = time.monotonic() - self.started
         self.ending.deadline_seconds = self.limits.deadline_seconds
@@ -215,6 +215,13 @@ class _Supervision:
             return Stop.MEMORY
         return self.watch(self.progress)
 
+    def _is_out_of_grace(self) -> bool:
+        """Last words are no leave to take the machine's memory."""
+        now = time.monotonic()
+        if now >= self.next_memory and self._is_too_large(now):
+            self.kill_at = now
+        return now >= self.kill_at
+
     def _is_too_large(self, now: float) -> bool:
         """Look at the memory, and decide when to look again: the sooner the less room is left."""
         used, limit = self.family.resident_bytes(), self.limits.memory_bytes
@@ -237,8 +244,9 @@ class _Supervision:
         if reason is None or self.ending.stop is not None:
             return
         # Recorded before the signal: the end of the pipe must not look like a crash.
-        self.ending.stop, self.next_memory = reason, float("inf")
-        polite = reason in POLITE
+        self.ending.stop, polite = reason, reason in POLITE
+        if not polite:
+            self.next_memory = float("inf")
         self.kill_at = time.monotonic() + (self.limits.grace_seconds if polite else 0.0)
         self.family.signal_group(signal.SIGTERM if polite else signal.SIGKILL)
 

@@ -92,6 +92,7 @@ def test_a_proxy_is_no_model_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None
         ({"STORAGE": ["default"]}, ["comp_core.E003"]),
         ({"MAX_MEMORY_BYTES": None}, []),
         ({"LEASE_SECONDS": 3}, ["comp_core.E008"]),
+        ({"TERMINATE_GRACE_SECONDS": 60}, ["comp_core.E024"]),
         ({"CURRENCY": "Dollar"}, ["comp_core.E019"]),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,16 @@ def test_memory(settings: Any) -> None:
         "failed",
         "The model used more than the 0.1 GiB of memory allowed and was stopped.",
     )
+
+
+def test_memory_of_last_words(settings: Any) -> None:
+    """A model that takes it when it is asked to stop is killed before its grace is over."""
+    settings.COMP_CORE = {"MAX_MEMORY_BYTES": 100 * 2**20, "TERMINATE_GRACE_SECONDS": 20}
+    run = make_claimed("unruly", behaviour="hoards_when_stopped", amount=200 * 2**20)
+    run.timeout_seconds = 1
+    begun = time.monotonic()
+    runner.execute(run)
+    assert (Run.objects.get(pk=run.pk).status, time.monotonic() - begun < 15) == ("timed_out", True)
 
 
 def test_address_space(settings: Any) -> None:

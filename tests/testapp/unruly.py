@@ -212,3 +212,8 @@ def returns_none(amount):
 
 def makes_too_many(amount):
     return [File(f"{number}.txt", "") for number in range(int(amount))]
+
+
+def hoards_when_stopped(amount):
+    signal.signal(signal.SIGTERM, lambda number, frame: hoards(amount))
+    time.sleep(30)
