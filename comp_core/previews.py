@@ -35,14 +35,25 @@ class NotATable(ValueError):
 
 
 def table_lines(file: File[bytes]) -> Iterator[list[Any]]:
-    """The column names and then every row, one line of the file at a time."""
+    """The column names and then every row, one line of the file at a time. Raises NotATable."""
     head = file.readline()
     if not head.startswith(TABLE_START) or ROWS_START not in head:
         raise NotATable
-    yield json.loads(head[len(TABLE_START) : head.rindex(ROWS_START)])
+    yield _cells(head[len(TABLE_START) : head.rindex(ROWS_START)])
     for line in file:
         if line.startswith(b"["):
-            yield json.loads(line.rstrip().removesuffix(b","))
+            yield _cells(line.rstrip().removesuffix(b","))
+
+
+def _cells(line: bytes) -> list[Any]:
+    """One list. A model that writes into its outputs' folder itself may have put anything there."""
+    try:
+        cells = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise NotATable from error
+    if not isinstance(cells, list):
+        raise NotATable
+    return cells
 
 
 def table_preview(file: File[bytes]) -> Rows:
@@ -57,7 +68,10 @@ def chart_preview(file: File[bytes], *, size: int) -> Rows | None:
     """The data inside a Vega-Lite specification as a table; None when there is none to show."""
     if size > MAX_CHART_BYTES:
         return None
-    spec = json.load(file)
+    try:
+        spec = json.load(file)
+    except RecursionError:
+        return None
     data = spec.get("data") if isinstance(spec, dict) else None
     values = data.get("values") if isinstance(data, dict) else None
     if not isinstance(values, list):

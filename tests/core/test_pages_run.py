@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 from django.test import Client
 from django.utils import timezone
 
@@ -235,3 +236,19 @@ def test_pages_need_no_inline_script_or_style(tmp_path: Path) -> None:
     run = finished_run(tmp_path / "made", [Table("T", ["a"], [[1]])])
     pages = shown(run) + shown(make_run(owner=run.owner))
     assert [mark for mark in ("<style", " style=", "onclick", "<script>") if mark in pages] == []
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        b'{"columns": 5, "rows": [\n]}\n',
+        b'{"columns": null, "rows": [\n[1]\n]}\n',
+        b'{"columns": ' + b"[" * 100_000 + b', "rows": [\n]}\n',
+        b'{"columns": ["a"], "rows": [\n' + b"[" * 100_000 + b"\n]}\n",
+    ],
+)
+def test_a_table_that_the_model_wrote_itself(tmp_path: Path, forged: bytes) -> None:
+    """What is no table is offered for download, and the page stands."""
+    run = finished_run(tmp_path / "made", [Table("Forged", ["a"], [[1]])])
+    Path(default_storage.path(run.outputs[0]["path"])).write_bytes(forged)
+    assert "forged.csv" in shown(run)
