@@ -76,7 +76,7 @@ def die_with_worker(lifeline: int, worker: int) -> None:
         return
     # When the pipe's other end closes the kernel raises SIGIO by itself; as SIGKILL, and for the
     # group, it also reaches what the model has forked, whoever holds the interpreter's lock. Only
-    # the worker has that other end: processes that it forks let go of it (comp_core.process).
+    # the worker has that other end: processes that it forks let go of it (comp_core.lifeline).
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
     fcntl.fcntl(lifeline, F_SETSIG, SIGKILL)
     flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Worker(models.Model):
-    """Written by ``comp_worker`` at start and at every maintenance round; removed at its end."""
+    """Written by the worker itself when it starts and every ten seconds; removed at its end."""
 
     id = models.CharField(primary_key=True, max_length=64)
     queues = models.CharField(max_length=200, help_text=_("Comma-separated; empty: loops only."))
