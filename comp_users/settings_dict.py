@@ -20,7 +20,8 @@ T = TypeVar("T")
 class Setting(Generic[T]):
     """One key of a settings dict: its default, the types it accepts, and a sentence on its use.
 
-    Numbers have to be finite, and at least ``minimum`` where there is one.
+    Numbers have to be finite, at least ``minimum`` where there is one, and no larger than columns
+    and moments in time can hold.
     """
 
     def __init__(
@@ -30,11 +31,12 @@ class Setting(Generic[T]):
         *,
         types: tuple[type, ...] = (),
         minimum: float | None = None,
+        maximum: float = math.inf,
     ) -> None:
         self.default = default
         self.doc = doc
         self.types = types or (type(default),)
-        self.minimum = minimum
+        self.minimum, self.maximum = minimum, maximum
         self.key = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -60,11 +62,16 @@ class Setting(Generic[T]):
         """Whether a value of the right type is one that we can work with."""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return True
-        return math.isfinite(value) and (self.minimum is None or value >= self.minimum)
+        if not math.isfinite(value) or value > self.maximum:
+            return False
+        return self.minimum is None or value >= self.minimum
 
     def expected(self) -> str:
         kinds = " or ".join("None" if t is type(None) else t.__name__ for t in self.types)
-        return kinds if self.minimum is None else f"{kinds}, at least {self.minimum:g}"
+        bounds = [] if self.minimum is None else [f"at least {self.minimum:g}"]
+        if math.isfinite(self.maximum):
+            bounds.append(f"at most {self.maximum:,.0f}")
+        return ", ".join([kinds, *bounds])
 
 
 class SettingsDict:
