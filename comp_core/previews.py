@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from django.core.files import File
@@ -14,8 +15,9 @@ from django.utils.text import slugify
 
 from comp_core.conf import conf
 
-# A chart's specification is parsed as a whole, so a larger one is only offered for download.
-MAX_CHART_BYTES = 5 * 2**20
+# What a page reads of one output; parsed, it may take 25 times as much memory. A chart's
+# specification is parsed as a whole, so a larger one is only offered for download.
+MAX_PREVIEW_BYTES = 5 * 2**20
 TABLE_START = b'{"columns": '
 ROWS_START = b', "rows": ['
 
@@ -34,15 +36,27 @@ class NotATable(ValueError):
     """The stored file is not a table as ``comp_core.outputs`` writes it."""
 
 
-def table_lines(file: File[bytes]) -> Iterator[list[Any]]:
-    """The column names and then every row, one line of the file at a time. Raises NotATable."""
-    head = file.readline()
+def table_lines(file: File[bytes], *, room: int | None = None) -> Iterator[list[Any]]:
+    """The column names and then every row, one line of the file at a time; no line that ends
+    after ``room`` bytes. Raises NotATable."""
+    lines = _whole_lines(file, room)
+    head = next(lines, b"")
     if not head.startswith(TABLE_START) or ROWS_START not in head:
         raise NotATable
     yield _cells(head[len(TABLE_START) : head.rindex(ROWS_START)])
-    for line in file:
+    for line in lines:
         if line.startswith(b"["):
             yield _cells(line.rstrip().removesuffix(b","))
+
+
+def _whole_lines(file: File[bytes], room: int | None) -> Iterator[bytes]:
+    left = -1 if room is None else room
+    while line := file.readline(left):
+        if room is not None:
+            left -= len(line)
+            if not line.endswith(b"\n"):
+                return
+        yield line
 
 
 def _cells(line: bytes) -> list[Any]:
@@ -58,15 +72,15 @@ def _cells(line: bytes) -> list[Any]:
 
 def table_preview(file: File[bytes]) -> Rows:
     """As many rows as the site shows (``MAX_ROWS_SHOWN``), read without the rest of the file."""
-    lines = table_lines(file)
+    lines = table_lines(file, room=MAX_PREVIEW_BYTES)
     columns = next(lines)
-    rows = [row for row, _ in zip(lines, range(conf.MAX_ROWS_SHOWN), strict=False)]
-    return _rows(columns, rows, more=next(lines, None) is not None)
+    rows = list(islice(lines, conf.MAX_ROWS_SHOWN))
+    return _rows(columns, rows, more=next(lines, None) is not None or bool(file.read(1)))
 
 
 def chart_preview(file: File[bytes], *, size: int) -> Rows | None:
     """The data inside a Vega-Lite specification as a table; None when there is none to show."""
-    if size > MAX_CHART_BYTES:
+    if size > MAX_PREVIEW_BYTES:
         return None
     try:
         spec = json.load(file)

@@ -11,6 +11,7 @@ from django.core.files.storage import default_storage
 from django.test import Client
 from django.utils import timezone
 
+from comp_core import previews
 from comp_core.lifecycle import cancel, heartbeat
 from comp_core.models import Run, Worker
 from comp_core.outputs import Chart, File, Table
@@ -252,3 +253,11 @@ def test_a_table_that_the_model_wrote_itself(tmp_path: Path, forged: bytes) -> N
     run = finished_run(tmp_path / "made", [Table("Forged", ["a"], [[1]])])
     Path(default_storage.path(run.outputs[0]["path"])).write_bytes(forged)
     assert "forged.csv" in shown(run)
+
+
+def test_a_table_with_a_huge_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a page reads of a table is bounded; the rest is for the download."""
+    monkeypatch.setattr(previews, "MAX_PREVIEW_BYTES", 1000)
+    run = finished_run(tmp_path / "made", [Table("T", ["a"], [["first"], ["x" * 2000]])])
+    text = shown(run)
+    assert ("first" in text, "xxx" in text) == (True, False)
