@@ -11,8 +11,9 @@ from django.views.debug import SafeExceptionReporterFilter
 
 STARS = SafeExceptionReporterFilter.cleansed_substitute
 SHORTEST = 4
-# User and password in an address, such as a broker's or a database's.
-CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+# User and password in an address, such as a broker's or a database's. A password may itself have
+# a slash or an @: rather too much is hidden than too little.
+CREDENTIALS = re.compile(r"(?<=://)\S+(?=@)")
 
 
 def without_secrets(text: str) -> str:

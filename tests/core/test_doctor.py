@@ -153,3 +153,10 @@ def test_credentials_in_addresses_are_left_out() -> None:
     """Brokers and storages are named by addresses, in settings of any name."""
     said = without_secrets("Cannot connect to redis://:hush@host:6379/0.")
     assert said == "Cannot connect to redis://********************@host:6379/0."
+
+
+@pytest.mark.parametrize("password", ["p@ss", "p/ss", "p@s/s"])
+def test_a_password_with_signs_of_an_address(password: str) -> None:
+    """No part of it is shown."""
+    said = without_secrets(f"Cannot connect to postgres://user:{password}@host/db.")
+    assert said == "Cannot connect to postgres://********************@host/db."
