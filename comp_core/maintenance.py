@@ -17,6 +17,9 @@ from comp_core.process_state import worker_id
 
 logger = logging.getLogger("comp_core")
 
+# A loop whose turn could not even be asked for, such as while the database was away, asks again
+# after so long at the most: its own pause may be a day.
+RETRY_SECONDS = 60.0
 # Answers how many things it did; None and 0 mean that there was nothing to do.
 LoopFunction = Callable[[], Any]
 
@@ -119,8 +122,9 @@ class MaintenanceThreads:
     def _repeat(self, loop: Loop) -> None:
         while not self.stopped.is_set():
             close_old_connections()
-            wait = loop.pause()
+            wait = RETRY_SECONDS
             try:
+                wait = min(wait, loop.pause())
                 wait = self._round(loop)
             except Exception:
                 # Such as a database that is away, or not migrated yet.

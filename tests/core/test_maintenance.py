@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from django.db import OperationalError
 from django.db.models.functions import Now
 
 from comp_core import maintenance
@@ -81,3 +83,19 @@ def test_two_workers_share_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
         everywhere=True,
     )
     assert len(one) == 1
+
+
+@pytest.mark.parametrize("pause", [Mock(side_effect=KeyError("own")), lambda: 86_400.0])
+def test_a_loop_that_cannot_ask_for_its_turn(monkeypatch: pytest.MonkeyPatch, pause: Any) -> None:
+    """It asks again after a minute, whatever its own pause is, or whether that can be told."""
+    threads = MaintenanceThreads()
+    monkeypatch.setattr(maintenance, "take_turn", Mock(side_effect=OperationalError("away")))
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        threads.stopped.set()
+
+    monkeypatch.setattr(threads.stopped, "wait", wait)
+    threads._repeat(Loop("daily", lambda: 0, pause, everywhere=False))
+    assert waited == [60.0]
