@@ -31,7 +31,7 @@ WORDS = {
 
 def days(text: str) -> float:
     """A duration such as ``90d`` or ``36h`` in days."""
-    found = re.fullmatch(r"(\d+)([dh])", text)
+    found = re.fullmatch(r"(\d{1,5})([dh])", text)
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration: write 90d or 36h.")
     return int(found[1]) * HOURS[found[2]] / 24
