@@ -36,7 +36,8 @@ class Family:
     A process belongs to the run that is in the leader's group, is the child of another one of
     the run, has the run's mark in its environment, or works in the run's directory; and having
     been seen so once, whatever it does afterwards. So what leaves the group, as daemons do, is
-    found too. Other systems than Linux know the leader, its group and its descendants only.
+    found too; only what leaves group, parent, environment and directory at once, between two
+    looks, is not. Other systems than Linux know the leader, its group and its descendants only.
     """
 
     def __init__(self, *, mark: str, directory: str) -> None:

@@ -1,4 +1,4 @@
-"""Starts a model's process, watches it, and leaves nothing of it behind."""
+"""Starts a model's process, watches it, and ends it with all that is known to belong to it."""
 
 from __future__ import annotations
 
