@@ -27,7 +27,6 @@ sizes = pytest.mark.parametrize(
     [
         (3_000, 1),
         (3_000, 300),
-        pytest.param(100_000, 1, marks=pytest.mark.slow),
         pytest.param(100_000, 1_000, marks=pytest.mark.slow),
     ],
 )
