@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 from django.db.models.functions import Now
 
 from comp_core.db import from_now
@@ -120,6 +120,12 @@ class MaintenanceThreads:
             thread.join(seconds)
 
     def _repeat(self, loop: Loop) -> None:
+        try:
+            self._repeat_until_stopped(loop)
+        finally:
+            connections.close_all()  # this thread's own
+
+    def _repeat_until_stopped(self, loop: Loop) -> None:
         while not self.stopped.is_set():
             close_old_connections()
             wait = RETRY_SECONDS

@@ -11,7 +11,13 @@ from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
-from django.db import DatabaseError, InterfaceError, ProgrammingError, close_old_connections
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    ProgrammingError,
+    close_old_connections,
+    connections,
+)
 from django_tasks_db.management.commands.db_worker import Worker as TasksDbWorker
 
 from comp_core.conf import conf
@@ -167,6 +173,8 @@ class CompWorker:
             logger.warning("The worker can answer no checks any more; it stops: %s", error)
             self.failure = error
             self._stop()
+        finally:
+            connections.close_all()  # this thread's own
 
     def _watch_parent(self) -> None:
         """Nobody would replace, or stop, the workers of a pool that was killed."""

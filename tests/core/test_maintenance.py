@@ -97,5 +97,5 @@ def test_a_loop_that_cannot_ask_for_its_turn(monkeypatch: pytest.MonkeyPatch, pa
         threads.stopped.set()
 
     monkeypatch.setattr(threads.stopped, "wait", wait)
-    threads._repeat(Loop("daily", lambda: 0, pause, everywhere=False))
+    threads._repeat_until_stopped(Loop("daily", lambda: 0, pause, everywhere=False))
     assert waited == [60.0]

@@ -182,7 +182,7 @@ def test_threads_survive_errors(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("once more")
 
     monkeypatch.setattr(maintenance, "_loops", {})
-    maintenance.register_loop("failing", fail, seconds=0.01)
+    maintenance.register_loop("failing", fail, seconds=0.01, everywhere=True)
     threads = maintenance.MaintenanceThreads()
     threads.start()
     wait_until(lambda: len(turns) > 2)
@@ -286,6 +286,7 @@ def test_a_worker_that_can_answer_no_checks_ends(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(worker, "stopping", Stopping())
     broken = worker.CompWorker(queues=["default"], maintenance=False)
     monkeypatch.setattr(broken, "runs", None)
+    monkeypatch.setattr(broken, "presence", Mock())
     monkeypatch.setattr(worker.signal, "signal", Mock())
     with pytest.raises(ProgrammingError, match="no column"):
         broken.run()
