@@ -10,9 +10,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from comp_core.db import each_value
 from comp_core.models import Run
 from comp_core.operating import long_waiting, silent
 from comp_core.registry import registered
+from comp_core.status import RunStatus
 
 
 class StuckFilter(admin.SimpleListFilter):
@@ -34,14 +36,13 @@ class StuckFilter(admin.SimpleListFilter):
 
 
 class QueueFilter(admin.SimpleListFilter):
-    """The queues of the installed models, and those in which runs are under way."""
+    """The queues of the installed models, and those in which runs wait."""
 
     title = _("queue")
     parameter_name = "queue"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        under_way = Run.objects.filter(finished_at__isnull=True).order_by()
-        queues = {*under_way.values_list("queue", flat=True).distinct()}
+        queues = {*each_value(Run.objects.filter(status=RunStatus.QUEUED, held=False), "queue")}
         queues |= {spec.queue for spec in registered().values()}
         return [(queue, queue) for queue in sorted(queues)]
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
-from comp_core import crashpoints, pruning
+from comp_core import crashpoints
 from comp_core.models import Run
 from comp_core.outputs import File
 from comp_core.outputs.files import Tally, files_in, output_storage
-from comp_core.pruning import prune_logs, prune_outputs
 from comp_core.retention import apply_retention
+from comp_core.retention import outputs as pruning
+from comp_core.retention.outputs import prune_logs, prune_outputs
 from comp_core.status import RunStatus
 from tests.core.builders import make_claimed, make_inputs
 from tests.core.pages import ended_run, finished_run

@@ -8,10 +8,10 @@ from comp_core import lifecycle
 from comp_core.db import from_now
 from comp_core.models import Attempt, Run
 from comp_core.outputs import sweeping
-from comp_core.pruning import prune_logs, prune_outputs
+from comp_core.retention.inputs import prune_inputs
+from comp_core.retention.outputs import prune_logs, prune_outputs
 from comp_core.status import InputsStatus, RunStatus
 from comp_core.tickets import mend_tickets
-from comp_core.unrun import prune_inputs
 from tests.faults.scheduler import Actor
 from tests.testapp.models import DoublingInputs
 

@@ -19,8 +19,8 @@ from comp_core.db import from_now
 from comp_core.declaration import ModelSpec
 from comp_core.models import CoreInputs
 from comp_core.outputs.files import Tally, Tell, remove, silent, stored_size
-from comp_core.pruning import DAY_SECONDS, in_batches
 from comp_core.registry import registered
+from comp_core.retention.outputs import DAY_SECONDS, in_batches
 from comp_core.status import InputsStatus
 
 WORDS = "These inputs were not run for a long time and are being removed: fill the form in again."

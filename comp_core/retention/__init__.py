@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 
 from comp_core.conf import conf
-from comp_core.pruning import prune_logs, prune_outputs
-from comp_core.unrun import prune_inputs
+from comp_core.retention.inputs import prune_inputs
+from comp_core.retention.outputs import prune_logs, prune_outputs
 
 logger = logging.getLogger("comp_core")
 

@@ -20,8 +20,8 @@ from comp_core.exceptions import InputsNotValid
 from comp_core.inputs import copy_inputs
 from comp_core.models import Run
 from comp_core.outputs.files import Tally
+from comp_core.retention.inputs import prune_inputs
 from comp_core.status import InputsStatus
-from comp_core.unrun import prune_inputs
 from tests.core.builders import make_inputs
 from tests.testapp.models import DoublingInputs, ParcelInputs
 
