@@ -78,7 +78,15 @@ class Encoder:
         handler = HANDLERS.get(kind)
         if handler is None:
             handler = HANDLERS[kind] = _handler(kind)
-        return handler(self, value)
+        try:
+            return handler(self, value)
+        except (Refused, MemoryError):
+            raise
+        except Exception as error:
+            # Such as a fraction of more digits than Python writes, or what a type of the model's
+            # own raises when it is read.
+            reason = type(error).__name__
+            raise Refused(f"is a {kind.__name__} that cannot be read ({reason}).") from None
 
     def enter(self, value: Any) -> None:
         if id(value) in self.around:

@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from collections import OrderedDict, defaultdict, deque, namedtuple
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -226,6 +227,27 @@ def test_a_lowered_limit_of_digits() -> None:
         sys.set_int_max_str_digits(before)
 
 
+class Shy(list[int]):
+    """Cannot be read."""
+
+    def __iter__(self) -> Iterator[int]:
+        raise LookupError
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ([Fraction(1, 10**4400)], "here[0] is a Fraction that cannot be read (ValueError)."),
+        ({"a": Shy([1])}, "here['a'] is a Shy that cannot be read (LookupError)."),
+    ],
+)
+def test_what_cannot_be_read(value: Any, words: str) -> None:
+    """Whatever a value raises while it is read: its place is said, and the kind of the error."""
+    with pytest.raises(Rejected) as rejected:
+        encode(value, "here", number_word)
+    assert str(rejected.value) == words
+
+
 scalars = (
     st.none()
     | st.booleans()
@@ -242,7 +264,9 @@ scalars = (
     | st.timedeltas()
     | st.uuids()
     | st.sampled_from([np.float16("nan"), np.int8(1), np.datetime64("NaT", "D"), pd.NA, Colour.RED])
-    | st.integers(min_value=10**4200, max_value=10**4400)
+    # Made of small ones: Hypothesis writes down what it has drawn.
+    | st.integers(4200, 4400).map(lambda digits: 10**digits)
+    | st.integers(4200, 4400).map(lambda digits: Fraction(1, 10**digits))
 )
 # A signalling NaN is no key of a dict.
 keys = scalars.filter(lambda key: not (isinstance(key, Decimal) and key.is_snan()))
