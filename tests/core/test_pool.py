@@ -18,7 +18,7 @@ from tests.core.live import Live, live, wait_until
 
 __all__ = ["live"]
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 def there(number: int) -> bool:
