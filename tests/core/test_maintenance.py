@@ -8,13 +8,11 @@ from unittest.mock import Mock
 
 import pytest
 from django.db import OperationalError
-from django.db.models.functions import Now
 
 from comp_core import maintenance
 from comp_core.db import from_now
-from comp_core.maintenance import Loop, MaintenanceThreads, register_loop, take_turn
+from comp_core.maintenance import Loop, MaintenanceThreads, take_turn
 from comp_core.models import MaintenanceLoop
-from tests.core.live import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,41 +46,34 @@ def test_a_pause_that_was_shortened() -> None:
     assert take_turn(loop(5)) == 5
 
 
-def run_rounds(monkeypatch: pytest.MonkeyPatch, until: Callable[[], Any], **options: Any) -> None:
-    """Two workers' threads on one loop, until a condition holds."""
-    monkeypatch.setattr(maintenance, "_loops", {})
-    register_loop("tests.loop", options.pop("function"), **options)
-    workers = [MaintenanceThreads(), MaintenanceThreads()]
-    for worker in workers:
-        worker.start()
-    wait_until(until)
-    for worker in workers:
-        worker.stop(seconds=5)
+def ask_two_workers(function: Callable[[], Any], *, everywhere: bool = False) -> None:
+    """Each of two workers comes to its loop once, one after the other."""
+    found = Loop("tests.loop", function, 60, everywhere)
+    for worker in (MaintenanceThreads(), MaintenanceThreads()):
+        worker._round(found)
 
 
-def test_what_became_of_a_round_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_became_of_a_round_is_kept() -> None:
     """Operators see which loop fails: the kind of the error, never its text."""
 
     def fail() -> None:
         raise LookupError("ada@example.org")
 
-    failed = MaintenanceLoop.objects.filter(error_type="LookupError", finished_at__lte=Now())
-    run_rounds(monkeypatch, failed.exists, function=fail, seconds=60)
-    assert "ada" not in str(MaintenanceLoop.objects.values().get())
-
-
-def test_two_workers_share_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a long pause the second worker has none; work that can be shared is done by both."""
-    one, all_of_them, shared = [], [], MaintenanceLoop.objects.filter(finished_at__isnull=False)
-    run_rounds(monkeypatch, shared.exists, function=lambda: one.append(1), seconds=60)
-    run_rounds(
-        monkeypatch,
-        lambda: len(all_of_them) == 2,
-        function=lambda: all_of_them.append(1),
-        seconds=60,
-        everywhere=True,
+    ask_two_workers(fail)
+    row = MaintenanceLoop.objects.get()
+    assert (row.error_type, row.finished_at is None, "ada" in str(vars(row))) == (
+        "LookupError",
+        False,
+        False,
     )
-    assert len(one) == 1
+
+
+@pytest.mark.parametrize(("everywhere", "rounds"), [(False, 1), (True, 2)])
+def test_two_workers_share_the_rounds(everywhere: bool, rounds: int) -> None:
+    """Within the pause the second worker has none; work that can be shared is done by both."""
+    done: list[int] = []
+    ask_two_workers(lambda: done.append(1), everywhere=everywhere)
+    assert len(done) == rounds
 
 
 @pytest.mark.parametrize("pause", [Mock(side_effect=KeyError("own")), lambda: 86_400.0])
