@@ -56,8 +56,8 @@ class Outcome:
 
 def finish(run_id: uuid.UUID, token: uuid.UUID, outcome: Outcome) -> bool:
     """Store an attempt's outcome. False: it lost its lease meanwhile, and nothing was written."""
-    held = Q(status=RunStatus.RUNNING, lease_token=token)
-    return end_run(run_id, held, outcome.status, outcome.values())
+    leased = Q(status=RunStatus.RUNNING, lease_token=token)
+    return end_run(run_id, leased, outcome.status, outcome.values())
 
 
 def cancel(run: Run) -> Run:

@@ -82,16 +82,16 @@ def heartbeat(
 ) -> Heartbeat:
     """Extend the lease and store the progress; one statement unless a cancel was requested."""
     crashpoint("heartbeat:begin")
-    held = Run.objects.filter(pk=run_id, status=RunStatus.RUNNING, lease_token=token)
+    leased = Run.objects.filter(pk=run_id, status=RunStatus.RUNNING, lease_token=token)
     values = {
         "lease_expires_at": from_now(conf.LEASE_SECONDS),
         "progress": min(max(progress, 0.0), 1.0) if math.isfinite(progress) else 0.0,
         "progress_message": message[:200],
     }
-    if held.filter(cancel_requested_at__isnull=True).update(**values):
+    if leased.filter(cancel_requested_at__isnull=True).update(**values):
         crashpoint("heartbeat:committed")
         return Heartbeat(alive=True, cancel_requested=False)
-    alive = bool(held.update(**values))
+    alive = bool(leased.update(**values))
     crashpoint("heartbeat:committed")
     return Heartbeat(alive=alive, cancel_requested=alive)
 

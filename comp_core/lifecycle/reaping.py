@@ -59,7 +59,7 @@ def _reap(run_id: uuid.UUID, expired: Q) -> bool:
 
 
 def _each(due: list[uuid.UUID], move: Callable[[uuid.UUID], bool]) -> int:
-    """Move every run that is due; one that cannot be moved does not keep the others waiting.
+    """Move the runs that a round looks at; one that cannot be moved does not hold up the others.
 
     Answers how many moved; the first error is raised when all have had their turn.
     """
