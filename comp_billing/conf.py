@@ -16,6 +16,11 @@ class BillingSettings(SettingsDict):
         "Signing secrets of the webhook endpoint; several while one is rotated.",
         types=(list, tuple),
     )
+    THIN_WEBHOOK_SECRETS = Setting[list[str]](
+        [],
+        "Signing secrets of the destination of thin events; several while one is rotated.",
+        types=(list, tuple),
+    )
     API_BASE = Setting("https://api.stripe.com", "Where Stripe's API is; the stand-in's address.")
     LIVEMODE = Setting(False, "Whether this database mirrors live mode.")
     CURRENCY = Setting("usd", "ISO 4217 code of the site's one currency, lower case.")

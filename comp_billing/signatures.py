@@ -20,20 +20,24 @@ MAX_TIMESTAMP_DIGITS = 12
 
 
 class SignatureNotValid(BillingError):
-    """The signature does not hold: check COMP_BILLING["WEBHOOK_SECRETS"] and the clock."""
+    """The signature does not hold: check COMP_BILLING["WEBHOOK_SECRETS"], for thin events
+    COMP_BILLING["THIN_WEBHOOK_SECRETS"], and the clock."""
 
 
 def verify(body: bytes, header: str, *, secrets: Iterable[str], tolerance_seconds: int) -> None:
     """Raise SignatureNotValid unless one of the secrets signed these bytes around this time.
 
     ``tolerance_seconds`` bounds the age and the lead of the signature's timestamp alike. Empty
-    secrets, with which anybody could sign, never match.
+    secrets, with which anybody could sign, never match; nor do the letters of a setting that is a
+    single text instead of a list.
     """
     timestamp, candidates = _parse(header)
     if abs(time.time() - int(timestamp)) > tolerance_seconds:
         raise SignatureNotValid("The signature's timestamp is too far from now.")
     signed = timestamp.encode() + b"." + body
-    for secret in filter(None, secrets):
+    for secret in [secrets] if isinstance(secrets, str) else secrets:
+        if not isinstance(secret, str) or not secret.strip():
+            continue
         expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode()
         # As bytes: text that is not ASCII would make compare_digest raise.
         if any(hmac.compare_digest(expected, candidate) for candidate in candidates):

@@ -79,5 +79,6 @@ TASKS = host.TASKS
 COMP_BILLING = {
     "SECRET_KEY": "sk_test_comp",
     "WEBHOOK_SECRETS": ["whsec_tests"],
+    "THIN_WEBHOOK_SECRETS": ["whsec_thin_tests"],
     "API_BASE": "http://127.0.0.1:9",
 }

@@ -16,6 +16,9 @@ from django.test import Client
 from comp_billing import handlers
 
 SECRET = "whsec_tests"
+THIN_SECRET = "whsec_thin_tests"
+ADDRESS = "/billing/webhook/"
+THIN_ADDRESS = "/billing/webhook/thin/"
 
 
 def signed(body: bytes, *, secret: str = SECRET, at: float | None = None) -> str:
@@ -24,10 +27,10 @@ def signed(body: bytes, *, secret: str = SECRET, at: float | None = None) -> str
     return f"t={stamp},v1={digest.hexdigest()}"
 
 
-def post(body: bytes, header: str | None = None, **extra: Any) -> int:
+def post(body: bytes, header: str | None = None, *, address: str = ADDRESS, **extra: Any) -> int:
     sent = signed(body) if header is None else header
     response: HttpResponse = Client().post(
-        "/billing/webhook/",
+        address,
         body,
         content_type="application/json",
         headers={"Stripe-Signature": sent},
@@ -46,6 +49,20 @@ def event(event_type: str = "customer.updated", obj: Any = None, **fields: Any) 
         "type": event_type,
         "data": {"object": obj or {"id": "cus_1", "object": "customer", "email": "a@b.c"}},
         "request": {"id": "req_1", "idempotency_key": "key_1"},
+        **fields,
+    }
+
+
+def thin_event(
+    event_type: str = "v1.billing.meter.no_meter_found", **fields: Any
+) -> dict[str, Any]:
+    return {
+        "id": "evt_thin_1",
+        "object": "v2.core.event",
+        "created": "2026-11-01T12:00:00.000Z",
+        "livemode": False,
+        "type": event_type,
+        "related_object": None,
         **fields,
     }
 
