@@ -40,16 +40,41 @@ def process(event: Event) -> bool:
     """Do what is left to do for an event that is ours; False when a handler raised."""
     try:
         _apply_once(event)
-        # Outside any transaction: these reach out of the database.
-        for handler in handlers.handlers_of(event.type, stored=True):
-            handler(event, object_of(event), event.previous)
+        _run_stored(event)
     except Exception as exc:  # whatever a handler raises
         _fail(event, exc)
         return False
     Event.objects.filter(pk=event.pk).update(
-        state=EventState.PROCESSED, processed_at=timezone.now(), next_attempt_at=None, error=""
+        state=EventState.PROCESSED,
+        processed_at=timezone.now(),
+        next_attempt_at=None,
+        error="",
+        handled=event.handled,
     )
     return True
+
+
+def _run_stored(event: Event) -> None:
+    """Every stored handler has its turn, whatever another one raises; those that are done are not
+    run again. Outside any transaction: they reach out of the database."""
+    due = [
+        (name, handler)
+        for handler in handlers.handlers_of(event.type, stored=True)
+        if (name := handlers.name_of(handler)) not in event.handled
+    ]
+    raised: Exception | None = None
+    for name, handler in due:
+        try:
+            handler(event, object_of(event), event.previous)
+        except Exception as exc:  # whatever a handler raises
+            log_error(logger, "Event %s (%s): %s failed", event.pk, event.type, name, exc=exc)
+            raised = raised or exc
+        else:
+            event.handled.append(name)
+            if len(due) > 1:
+                Event.objects.filter(pk=event.pk).update(handled=event.handled)
+    if raised is not None:
+        raise raised
 
 
 def process_again(events: QuerySet[Event]) -> int:
@@ -60,7 +85,7 @@ def process_again(events: QuerySet[Event]) -> int:
     """
     now = timezone.now()
     chosen = events.exclude(state=EventState.INERT)
-    fresh = {"attempts": 0, "next_attempt_at": now, "error": ""}
+    fresh = {"attempts": 0, "next_attempt_at": now, "error": "", "handled": []}
     applied = chosen.filter(applied_at__isnull=False).update(state=EventState.PENDING, **fresh)
     return applied + chosen.filter(applied_at=None).update(state=EventState.FAILED, **fresh)
 

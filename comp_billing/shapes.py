@@ -76,6 +76,20 @@ def is_whole(value: Any) -> bool:
     return isinstance(page.get("data"), list) and page.get("has_more") is False
 
 
+def truncated_lists(data: dict[str, Any]) -> dict[str, str]:
+    """{field: path of the whole list} for the lists embedded in an object that are cut off.
+
+    The path is below ``/v1/`` and may have a query.
+    """
+    return {
+        name: value["url"]
+        for name, value in data.items()
+        if isinstance(value, dict)
+        and value.get("has_more") is True
+        and text(value.get("url")).startswith("/v1/")
+    }
+
+
 def customer_of(data: dict[str, Any]) -> str | None:
     """The customer that an object belongs to; itself, for a customer."""
     if data.get("object") == "customer":

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
 import stripe
+from stripe.events import _event_classes as thin_events
 
 from comp_billing import guards
 from comp_billing.conf import conf
@@ -83,7 +84,27 @@ class _Link:
         self.blocked_until = time.monotonic() + BLOCKED_SECONDS
 
 
+def speaks(api_version: str) -> bool:
+    """Whether objects in this version of the API have the shapes that are read here. What has no
+    version (the events of test doubles) is taken at its word."""
+    return not api_version or _major(api_version) == _major(API_VERSION)
+
+
+def _major(api_version: str) -> str:
+    """The name of a major version, ``endive``; the date, of versions before they had names."""
+    date, _, name = api_version.partition(".")
+    return name or date
+
+
 _overriding: list[stripe.HTTPClient] = []
+
+
+@functools.cache
+def event_types() -> frozenset[str]:
+    """Names of all events that the installed SDK knows, thin ones included; Stripe may have more
+    by now. Empty when the SDK does not tell."""
+    snapshot = get_args(stripe.Event.__annotations__.get("type"))
+    return frozenset({*snapshot, *getattr(thin_events, "_V2_EVENT_CLASS_LOOKUP", ())})
 
 
 def is_configured() -> bool:

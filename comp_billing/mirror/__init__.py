@@ -2,7 +2,8 @@
 
 from comp_billing.mirror.charges import mend_links
 from comp_billing.mirror.kinds import KINDS, register
-from comp_billing.mirror.sql import Rank
-from comp_billing.mirror.write import ensure, upsert
+from comp_billing.mirror.placeholders import ensure, fetch_later
+from comp_billing.mirror.rank import Rank
+from comp_billing.mirror.write import missing, upsert
 
-__all__ = ["KINDS", "Rank", "ensure", "mend_links", "register", "upsert"]
+__all__ = ["KINDS", "Rank", "ensure", "fetch_later", "mend_links", "missing", "register", "upsert"]

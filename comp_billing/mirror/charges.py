@@ -1,81 +1,101 @@
-"""Invoice and charge: linked through payments, in whichever order the three arrive."""
+"""Invoice and charge: linked through payments, in whichever order the three arrive.
+
+A charge belongs to one invoice; of a payment spread over several, to the one with the lowest id.
+An invoice's charge is one that succeeded, of the default payment, the latest of several.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, transaction
-from django.db.models import Q
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from comp_billing.models import Charge, Invoice, InvoicePayment
 
 MEND_BATCH = 500
+PAYS = (
+    "({p}.charge_id = c.stripe_id"
+    " OR ({p}.payment_intent <> '' AND {p}.payment_intent = c.payment_intent))"
+)
+# The invoices concerned: {where}. What is held by another invoice is left to the mending.
+LINK = """
+UPDATE {invoice} SET charge_id = best.charge_id FROM (
+ SELECT p.invoice_id, c.stripe_id AS charge_id, row_number() OVER (PARTITION BY p.invoice_id
+   ORDER BY (c.status = 'succeeded') DESC, p.is_default DESC, c.created DESC, c.stripe_id DESC
+  ) AS place
+ FROM {payment} p JOIN {charge} c ON {pays}
+ WHERE {where} AND NOT EXISTS (
+  SELECT 1 FROM {payment} q WHERE {pays_too} AND q.invoice_id < p.invoice_id)
+) best
+WHERE {invoice}.stripe_id = best.invoice_id AND best.place = 1
+ AND ({invoice}.charge_id IS NULL OR {invoice}.charge_id <> best.charge_id)
+ AND NOT EXISTS (SELECT 1 FROM {invoice} h WHERE h.charge_id = best.charge_id)
+"""
+# A charge that a payment of an invoice with a lower id names too.
+RELEASE = """
+UPDATE {invoice} SET charge_id = NULL WHERE charge_id IS NOT NULL AND EXISTS (
+ SELECT 1 FROM {charge} c JOIN {payment} q ON {pays_too}
+ WHERE c.stripe_id = {invoice}.charge_id AND q.invoice_id < {invoice}.stripe_id)
+"""
+UNLINKED = """
+SELECT p.invoice_id FROM {payment} p JOIN {invoice} i ON i.stripe_id = p.invoice_id
+ JOIN {charge} c ON {pays} WHERE i.charge_id IS NULL AND NOT EXISTS (
+  SELECT 1 FROM {payment} q WHERE {pays_too} AND q.invoice_id < p.invoice_id) LIMIT {batch}
+"""
 
 
-def lock_invoices(ids: Iterable[str], *, using: str) -> None:
-    """Take the invoices' locks before their payments', as the writers of invoices do."""
-    wanted = sorted(ids)
-    if wanted:
-        invoices = Invoice.all_objects.using(using).filter(pk__in=wanted).order_by("pk")
-        list(invoices.select_for_update().values_list("pk"))
-
-
-def link(*, invoice_ids: Iterable[str], payment_intents: Iterable[str], using: str) -> int:
-    """Set the charge of the invoices whose payments or charges have just been written."""
-    ids, intents = set(invoice_ids), sorted(payment_intents)
-    payments = InvoicePayment.all_objects.using(using)
-    if intents:
-        found = payments.filter(payment_intent__in=intents, invoice__isnull=False)
-        ids.update(found.values_list("invoice_id", flat=True))
-    if not ids:
+def link(
+    *,
+    invoice_ids: Iterable[str],
+    payment_intents: Iterable[str],
+    charge_ids: Iterable[str] = (),
+    using: str,
+) -> int:
+    """Set the charge of the invoices whose payments or charges have just been written, with one
+    statement; answers how many were changed."""
+    tests: list[str] = []
+    params: list[str] = []
+    for column, values in (
+        ("p.invoice_id", sorted(invoice_ids)),
+        ("p.payment_intent", sorted(payment_intents)),
+        ("p.charge_id", sorted(charge_ids)),
+    ):
+        if values:
+            tests.append(f"{column} IN ({', '.join(['%s'] * len(values))})")
+            params += values
+    if not tests:
         return 0
-    linked = 0
-    for invoice_id, charge_id in _best_charges(ids, using=using).items():
-        invoices = Invoice.all_objects.using(using).filter(pk=invoice_id)
-        linked += invoices.exclude(charge__isnull=False, charge=charge_id).update(charge=charge_id)
-    return linked
+    with connections[using].cursor() as cursor:
+        cursor.execute(_sql(LINK, using, where=f"({' OR '.join(tests)})"), params)
+        return int(cursor.rowcount)
 
 
 def mend_links(*, using: str = DEFAULT_DB_ALIAS) -> int:
-    """Link what two simultaneous transactions, blind to each other, have left apart."""
-    charged = Charge.objects.using(using).exclude(payment_intent="").values("payment_intent")
-    left = InvoicePayment.objects.using(using).filter(
-        invoice__charge=None, payment_intent__in=charged
-    )
-    ids = left.values_list("invoice_id", flat=True)[:MEND_BATCH]
+    """Link what simultaneous transactions, blind to each other, have left apart, and what arrived
+    after another invoice had taken its charge."""
     with transaction.atomic(using=using):
-        return link(invoice_ids=list(ids), payment_intents=[], using=using)
+        released = _execute(RELEASE, using)
+        with connections[using].cursor() as cursor:
+            cursor.execute(_sql(UNLINKED, using, batch=str(MEND_BATCH)))
+            ids = [invoice_id for (invoice_id,) in cursor.fetchall()]
+        return released + link(invoice_ids=ids, payment_intents=[], using=using)
 
 
-def _best_charges(invoice_ids: Iterable[str], *, using: str) -> dict[str, str]:
-    """{invoice: charge}: a charge that succeeded, of the default payment, the latest of several.
-
-    One charge, one invoice: a payment spread over several invoices stays with the first.
-    """
-    payments = InvoicePayment.all_objects.using(using).filter(invoice__in=invoice_ids)
-    paid = [payment for payment in payments if payment.payment_intent or payment.charge_id]
-    if not paid:
-        return {}
-    wanted = Q(payment_intent__in={p.payment_intent for p in paid} - {""})
-    wanted |= Q(pk__in={p.charge_id for p in paid} - {None})
-    charges = list(Charge.all_objects.using(using).filter(wanted).select_related("invoice"))
-    holders = {c.pk: c.invoice.pk for c in charges if getattr(c, "invoice", None)}
-    best: dict[str, str] = {}
-    for invoice_id in sorted({str(payment.invoice_id) for payment in paid}):
-        candidates = [
-            (charge.status == "succeeded", payment.is_default, charge.as_of or 0, charge.pk)
-            for payment in paid
-            for charge in charges
-            if payment.invoice_id == invoice_id and _pays(payment, charge)
-            if holders.get(charge.pk, invoice_id) == invoice_id
-        ]
-        if candidates:
-            best[invoice_id] = max(candidates)[-1]
-            holders[best[invoice_id]] = invoice_id
-    return best
+def _execute(template: str, using: str, params: Sequence[Any] = ()) -> int:
+    with connections[using].cursor() as cursor:
+        cursor.execute(_sql(template, using), params)
+        return int(cursor.rowcount)
 
 
-def _pays(payment: InvoicePayment, charge: Charge) -> bool:
-    if payment.charge_id == charge.pk:
-        return True
-    return bool(payment.payment_intent) and payment.payment_intent == charge.payment_intent
+@cache
+def _sql(template: str, using: str, **parts: str) -> str:
+    quote = connections[using].ops.quote_name
+    tables = {
+        "invoice": quote(Invoice._meta.db_table),
+        "payment": quote(InvoicePayment._meta.db_table),
+        "charge": quote(Charge._meta.db_table),
+    }
+    pays = {"pays": PAYS.format(p="p"), "pays_too": PAYS.format(p="q")}
+    return template.format(**tables, **pays, **parts)

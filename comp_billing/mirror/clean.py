@@ -10,8 +10,8 @@ from typing import Any
 # PostgreSQL stores neither NUL nor lone surrogates; SQLite would, and then could not be moved.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
-# What may be one of these, as the encoder writes it (pairs of surrogates are fine, but suspect).
-SUSPECT = re.compile(r"\\u0000|\\ud[89a-f]|NaN|Infinity")
+# What may be one of these in JSON's text (pairs of surrogates are fine, but suspect).
+ESCAPED = re.compile(r"\\u0000|\\u[dD][89a-fA-F]")
 
 
 def clean(value: Any) -> Any:
@@ -19,7 +19,23 @@ def clean(value: Any) -> Any:
 
     The value itself when nothing is wrong with it: that is told faster by its text.
     """
-    return _cleaned(value) if SUSPECT.search(json.dumps(value)) else value
+    return storable(value)[0]
+
+
+def storable(value: Any) -> tuple[Any, str]:
+    """The same, and its text: what is written to a JSON column."""
+    text = json.dumps(value)
+    if is_suspect(text):
+        value = _cleaned(value)
+        text = json.dumps(value)
+    return value, text
+
+
+def is_suspect(text: str) -> bool:
+    """Whether JSON's text may hold what cannot be stored."""
+    if "\\u" in text and ESCAPED.search(text):
+        return True
+    return "NaN" in text or "Infinity" in text
 
 
 def _cleaned(value: Any) -> Any:

@@ -32,8 +32,13 @@ def register(model: type[StripeObject]) -> type[StripeObject]:
 
     Its foreign keys to other proxies must be nullable and point at kinds registered before.
     """
-    KINDS[model.kind] = model
-    post_delete.connect(known.forget, sender=model, dispatch_uid=f"comp_billing.{model.kind}")
+    kind = getattr(model, "kind", "")
+    # Mistakes are told by ``manage.py check``: no kind, or one that another model has.
+    if kind:
+        KINDS.setdefault(kind, model)
+    post_delete.connect(
+        known.forget, sender=model, dispatch_uid=f"comp_billing.{model._meta.label}"
+    )
     return model
 
 

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from django.db import connections, models
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.base.operations import BaseDatabaseOperations
+from django.utils import timezone
 
-from comp_billing.models import StripeObject
+from comp_billing.mirror.adapters import Adapter, adapter
+from comp_billing.models import StripeObject, Sync
 
-GUARDED = ("data", "livemode", "api_version", "as_of", "rank", "deleted")
+GUARDED = ("data", "livemode", "api_version", "as_of", "rank", "deleted", "fetch_at")
+# SQLite refuses longer unions.
+UNION_ROWS = 400
+# So that the answer has a later date than the versions that are in doubt.
+FETCH_DELAY = timedelta(seconds=2)
 
-
-class Rank(enum.IntEnum):
-    """Which of two versions said in the same second is the later one."""
-
-    # A page of a list, or the answer to a call of ours: stamped with the response's Date.
-    LIST = 0
-    # An event of type *.created.
-    CREATED = 1
-    # Any other event.
-    EVENT = 2
-    # An event of type *.deleted: nothing follows it.
-    DELETED = 3
-
-
-# Newer or equally new wins, so the later arrival of two that are equally new. (When they differ,
-# that is a guess: the place for marking the row to be fetched again.) A tombstone told by Stripe
-# (rank 3) stays; an item that was only missing from its subscription comes back with newer news.
+# Newer wins, and of two versions that are equally new the later arrival, which is a guess: see
+# TIED. A tombstone told by Stripe stays; an item that was only missing from its subscription comes
+# back with newer news. What Stripe said before the whole list was read is no news.
 GUARD = (
     "{t}.as_of IS NULL OR (({t}.as_of, {t}.rank) <= (excluded.as_of, excluded.rank)"
-    " AND NOT ({t}.deleted AND {t}.rank >= 3 AND NOT excluded.deleted))"
+    " AND (excluded.deleted OR (NOT ({t}.deleted AND {t}.rank >= 3) AND excluded.as_of >="
+    " COALESCE((SELECT complete_as_of FROM {sync} WHERE kind = '{kind}'), 0))))"
 )
+# Of one second and one rank, or read from a list within it: which is the later cannot be told.
+TIED = "{t}.as_of = excluded.as_of AND ({t}.rank = excluded.rank OR {t}.rank = 0)"
+IS_NEWS = "{t}.as_of IS NULL OR {t}.deleted <> excluded.deleted OR {t}.fetch_at IS NOT NULL"
 
 
 class Statement:
@@ -45,84 +39,158 @@ class Statement:
         # Shared by threads, so nothing of this thread's connection may be kept but its dialect.
         connection = connections[using]
         self.using = using
+        self.is_sqlite = connection.vendor == "sqlite"
         self.fields = list(model._meta.concrete_fields)
         self.batch_rows = max(1, connection.ops.bulk_batch_size(self.fields, [None] * 1000))
         self.quote = connection.ops.quote_name
         self.table = self.quote(model._meta.db_table)
-        self.fits = [_fitting(field) for field in self.fields]
-        columns = ", ".join(self.quote(str(field.column)) for field in self.fields)
-        # Names from the model's metadata, quoted; values are parameters.
-        self.insert = f"INSERT INTO {self.table} ({columns}) VALUES "  # noqa: S608
-        self.row = "(" + ", ".join(["%s"] * len(self.fields)) + ")"
+        self.adapters: list[tuple[str, Any, Adapter | None]] = [
+            (field.attname, _default(field), adapter(field, using)) for field in self.fields
+        ]
+        self.columns = ", ".join(self.quote(str(field.column)) for field in self.fields)
+        self.places = ", ".join(["%s"] * len(self.fields))
 
-    def execute(self, rows: Sequence[dict[str, Any]], conflict: str) -> set[str]:
-        """Insert rows ({attname: value}); answers the keys of those inserted or updated."""
-        connection = connections[self.using]
+    def execute(self, rows: Sequence[dict[str, Any]], conflict: str, *last: Any) -> set[str]:
+        """Insert rows ({attname: value}); answers the keys of those inserted or updated.
+
+        ``last``: the parameters of ``conflict``.
+        """
         written: set[str] = set()
         for start in range(0, len(rows), self.batch_rows):
             batch = rows[start : start + self.batch_rows]
-            params = [value for values in batch for value in self.adapt(values, connection)]
-            with connection.cursor() as cursor:
-                places = ", ".join([self.row] * len(batch))
-                cursor.execute(f"{self.insert}{places} ON CONFLICT {conflict}", params)
-                written.update(key for (key,) in cursor.fetchall())
+            values = ", ".join([f"({self.places})"] * len(batch))
+            params = [value for row in batch for value in self.adapt(row)]
+            written |= self.run(f"VALUES {values}", [*params, *last], conflict)
         return written
 
-    def adapt(self, values: dict[str, Any], connection: BaseDatabaseWrapper) -> Iterator[Any]:
+    def run(self, source: str, params: Sequence[Any], conflict: str) -> set[str]:
+        # Names from the model's metadata, quoted; values are parameters.
+        insert = f"INSERT INTO {self.table} ({self.columns}) {source}"
+        with connections[self.using].cursor() as cursor:
+            cursor.execute(f"{insert} ON CONFLICT {conflict}", params)
+            return {key for (key,) in cursor.fetchall()}
+
+    def adapt(self, row: dict[str, Any]) -> list[Any]:
         """A row's values as the driver wants them; columns not given get their defaults."""
-        for field, fit in zip(self.fields, self.fits, strict=True):
-            value = values[field.attname] if field.attname in values else field.get_default()
-            yield field.get_db_prep_save(fit(value), connection=connection)
+        return [
+            value if fit is None else fit(value)
+            for value, fit in [
+                (row[name] if name in row else default, fit) for name, default, fit in self.adapters
+            ]
+        ]
 
 
-def _fitting(field: models.Field[Any, Any]) -> Callable[[Any], Any]:
-    """Cuts text to its column, and drops a number that the column cannot hold."""
-    if isinstance(field, models.CharField) and field.max_length:
-        return partial(_cut, field.max_length)
-    # The same on every database: SQLite itself would hold more.
-    bounds = BaseDatabaseOperations.integer_field_ranges.get(field.get_internal_type())
-    if bounds:
-        return partial(_bound, *bounds)
-    return _as_it_is
-
-
-def _cut(length: int, value: Any) -> Any:
-    return value[:length] if isinstance(value, str) else value
-
-
-def _bound(low: int, high: int, value: Any) -> Any:
-    if not isinstance(value, int):
-        return value
-    return value if low <= value <= high else None
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
+def _default(field: models.Field[Any, Any]) -> Any:
+    default = field.get_default()
+    return {} if default == {} else default
 
 
 class Upsert(Statement):
-    """The guarded upsert of one kind. Two forms: an object, and the news that it is gone."""
+    """The guarded upsert of one kind: objects, and the news that an object is gone.
+
+    The last JSON of a gone object and its columns stay readable on its tombstone.
+    """
 
     def __init__(self, model: type[StripeObject], using: str) -> None:
         super().__init__(model, using)
-        told = {*GUARDED, *model.columns({"id": ""})}
-        column = {f.attname: self.quote(str(f.column)) for f in self.fields}
-        news = {attname: f"excluded.{name}" for attname, name in column.items()}
-        self.conflict = self._conflict({column[a]: news[a] for a in column if a in told})
-        # The last JSON and its columns stay readable on the tombstone of an object that we knew.
-        known = f"CASE WHEN {self.table}.as_of IS NULL THEN {{}} ELSE {self.table}.{{}} END"
-        self.tombstone = self._conflict(
-            {
-                column["data"]: known.format(news["data"], column["data"]),
-                **{column[a]: news[a] for a in ("as_of", "rank", "deleted")},
-                **{column[a]: "NULL" for a in model.tombstone_clears},
-            }
-        )
+        self.kind, self.model = model.kind, model
+        changes = ", ".join(self._changes())
+        key = self.quote("stripe_id")
+        guard = self._fill(GUARD)
+        differs = self._differs()
+        news = self._fill(IS_NEWS)
+        head = f"({key}) DO UPDATE SET {changes} WHERE ({guard})"
+        self.conflict = f"{head} RETURNING {key}"
+        #: The same, but an unchanged row is not written.
+        self.quiet = f"{head} AND ({news} OR {differs}) RETURNING {key}"
 
-    def _conflict(self, assignments: dict[str, str]) -> str:
-        changes = ", ".join(f"{column} = {value}" for column, value in assignments.items())
-        key, guard = self.quote("stripe_id"), GUARD.format(t=self.table)
-        return f"({key}) DO UPDATE SET {changes} WHERE {guard} RETURNING {key}"
+    def write(self, rows: Sequence[dict[str, Any]], *, quiet: bool = False) -> set[str]:
+        """Rows of different ids, in key order; answers the ids written."""
+        return self.execute(rows, self.quiet if quiet else self.conflict, self._fetch_at())
+
+    def replace(
+        self,
+        rows: Sequence[dict[str, Any]],
+        gone: dict[str, Any],
+        *,
+        link: str,
+        owners: Sequence[str],
+    ) -> set[str]:
+        """The same for children told whole: in the same statement, those that their ``owners``
+        (in the column ``link``) no longer name are written as ``gone``, unless they are newer
+        news."""
+        named = [row["stripe_id"] for row in rows]
+        branches, params = [self._missing(gone, link, owners, named)], [*owners, *named]
+        written: set[str] = set()
+        for row in rows:
+            branches.append(f"SELECT {self.places}")
+            params += self.adapt(row)
+            if len(branches) == UNION_ROWS:
+                written |= self._union(branches, params)
+                branches, params = [self._none()], []
+        return written | self._union(branches, params)
+
+    def _union(self, branches: list[str], params: list[Any]) -> set[str]:
+        source = " UNION ALL ".join(branches)
+        key = 1 + [field.attname for field in self.fields].index("stripe_id")
+        return self.run(f"{source} ORDER BY {key}", [*params, self._fetch_at()], self.conflict)
+
+    def _missing(
+        self, gone: dict[str, Any], link: str, owners: Sequence[str], named: Sequence[str]
+    ) -> str:
+        # First, so that the columns have their types from the table.
+        constants = {"as_of": int(gone["as_of"]), "rank": int(gone["rank"]), "deleted": "TRUE"}
+        values = ", ".join(
+            str(constants[f.attname]) if f.attname in constants else self.quote(str(f.column))
+            for f in self.fields
+        )
+        column = self.quote(str(self.model._meta.get_field(link).column))
+        where = f"{column} IN ({_places(owners)}) AND NOT deleted"
+        where += f" AND stripe_id NOT IN ({_places(named)})" if named else ""
+        return f"SELECT {values} FROM {self.table} WHERE {where}"  # noqa: S608
+
+    def _none(self) -> str:
+        return f"SELECT {self.columns} FROM {self.table} WHERE 1 = 0"  # noqa: S608
+
+    def _changes(self) -> list[str]:
+        told = {*GUARDED, *self.model.columns({"id": ""})} - {"as_of", "rank", "deleted"}
+        told -= {"fetch_at"}
+        changes = [f"{name} = excluded.{name}" for name in ("as_of", "rank", "deleted")]
+        known = f"excluded.deleted AND {self.table}.as_of IS NOT NULL"
+        given_up = "excluded.deleted" + ("" if self.model.vanishes else " AND excluded.rank >= 3")
+        for field in self.fields:
+            name = self.quote(str(field.column))
+            old = f"{self.table}.{name}"
+            if field.attname in told:
+                changes.append(f"{name} = CASE WHEN {known} THEN {old} ELSE excluded.{name} END")
+            if field.attname in self.model.tombstone_clears:
+                changes.append(f"{name} = CASE WHEN {given_up} THEN NULL ELSE {old} END")
+        differs, tied = self._differs(), self._fill(TIED)
+        changes.append("fetch_attempts = 0")
+        changes.append(
+            f"fetch_at = CASE WHEN {tied} THEN CASE WHEN {differs} THEN %s"
+            f" ELSE {self.table}.fetch_at END ELSE excluded.fetch_at END"
+        )
+        return changes
+
+    def _differs(self) -> str:
+        operator = "IS NOT" if self.is_sqlite else "IS DISTINCT FROM"
+        return f"{self.table}.data {operator} excluded.data"
+
+    def _fill(self, template: str) -> str:
+        sync = self.quote(Sync._meta.db_table)
+        kind = self.kind.replace("'", "''").replace("%", "%%")
+        return template.format(t=self.table, sync=sync, kind=kind)
+
+    def _fetch_at(self) -> Any:
+        """The moment at which a tie is to be settled; never, of what cannot be fetched."""
+        if not self.model.collection:
+            return None
+        return connections[self.using].ops.adapt_datetimefield_value(timezone.now() + FETCH_DELAY)
+
+
+def _places(values: Sequence[Any]) -> str:
+    return ", ".join(["%s"] * len(values))
 
 
 @cache

@@ -12,6 +12,7 @@ from comp_billing.models.subscription import (
     Subscription,
     SubscriptionItem,
 )
+from comp_billing.models.sync import Sync, SyncPage
 from comp_billing.models.usage import Reservation, UsageRecord, UsageState
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "StripeObject",
     "Subscription",
     "SubscriptionItem",
+    "Sync",
+    "SyncPage",
     "UsageRecord",
     "UsageState",
 ]

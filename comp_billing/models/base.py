@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
+from django.db.models import Q
 
 
 class LiveManager(models.Manager[Any]):
@@ -28,6 +29,15 @@ class StripeObject(models.Model):
     id_prefix: str = ""
     #: Columns of ours (attnames) that a deleted object gives up, so that a successor may have them.
     tombstone_clears: tuple[str, ...] = ()
+    #: Path of Stripe's list of these objects, e.g. ``"customers"`` for ``/v1/customers``, and of
+    #: each of them below it. Empty: they can be neither fetched nor listed.
+    collection: ClassVar[str] = ""
+    #: Parameters with which that list leaves nothing out.
+    list_params: ClassVar[dict[str, Any]] = {}
+    #: Whether that list may be read as a whole; a subscription's items only come with it.
+    is_listed: ClassVar[bool] = True
+    #: Whether Stripe forgets such an object when it is deleted, and answers 404 afterwards.
+    vanishes: ClassVar[bool] = False
 
     stripe_id = models.CharField(primary_key=True, max_length=255)
     data = models.JSONField(default=dict)
@@ -38,6 +48,10 @@ class StripeObject(models.Model):
     # Breaks ties within a second: 0 list, 1 created, 2 other events, 3 deleted.
     rank = models.SmallIntegerField(default=0)
     deleted = models.BooleanField(default=False)
+    # When the worker is to fetch the object, because what is here is in doubt: a placeholder, two
+    # versions of one second, news in another API version, a truncated list. Null: as Stripe said.
+    fetch_at = models.DateTimeField(null=True)
+    fetch_attempts = models.PositiveSmallIntegerField(default=0)
 
     # First, so that lists and reverse relations leave placeholders and tombstones out. Foreign
     # keys are followed through all_objects, the base manager: they may point at either.
@@ -47,6 +61,11 @@ class StripeObject(models.Model):
     class Meta:
         abstract = True
         base_manager_name = "all_objects"
+        indexes = [
+            models.Index(
+                fields=["fetch_at"], condition=Q(fetch_at__isnull=False), name="%(class)s_fetch"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.stripe_id

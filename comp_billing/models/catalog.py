@@ -15,6 +15,8 @@ class Product(StripeObject):
     """A Stripe product: one per project."""
 
     kind = "product"
+    collection = "products"
+    vanishes = True
     tombstone_clears = ("project_id",)
 
     project = models.OneToOneField(
@@ -35,6 +37,7 @@ class Meter(StripeObject):
     """A Stripe billing meter: one per project, shared by the project's successive plans."""
 
     kind = "billing.meter"
+    collection = "billing/meters"
 
     project = models.OneToOneField(
         Project, models.PROTECT, null=True, blank=True, related_name="meter"
@@ -54,6 +57,7 @@ class Plan(StripeObject):
     """A recurring Stripe price (Stripe's former word, and ours, is plan)."""
 
     kind = "price"
+    collection = "prices"
 
     product = models.ForeignKey(Product, models.PROTECT, null=True, related_name="plans")
     meter = models.ForeignKey(Meter, models.PROTECT, null=True, related_name="plans")

@@ -17,6 +17,7 @@ class Customer(StripeObject):
 
     kind = "customer"
     id_prefix = "cus_"
+    collection = "customers"
     tombstone_clears = ("user_id",)
 
     user = models.OneToOneField(

@@ -51,6 +51,8 @@ class Event(models.Model):
     # the stored handlers remain.
     applied_at = models.DateTimeField(null=True)
     processed_at = models.DateTimeField(null=True)
+    # Names of the stored handlers that are done, so that a repeat for the others leaves them be.
+    handled = models.JSONField(default=list)
     error = models.TextField(blank=True)
 
     class Meta:

@@ -16,12 +16,14 @@ class Charge(StripeObject):
     """A Stripe charge, read-only. Amounts are minor units of the currency."""
 
     kind = "charge"
+    collection = "charges"
 
     customer = models.ForeignKey(Customer, models.PROTECT, null=True, related_name="charges")
     payment_intent = models.CharField(max_length=255, blank=True, db_index=True)
     amount = models.BigIntegerField(null=True)
     currency = models.CharField(max_length=3, blank=True)
     status = models.CharField(max_length=20, blank=True)
+    created = models.DateTimeField(null=True)
 
     @classmethod
     def columns(cls, data: dict[str, Any]) -> dict[str, Any]:
@@ -31,6 +33,7 @@ class Charge(StripeObject):
             "amount": shapes.integer(data.get("amount")),
             "currency": shapes.text(data.get("currency")),
             "status": shapes.text(data.get("status")),
+            "created": shapes.moment(data.get("created")),
         }
 
 
@@ -43,6 +46,8 @@ class Invoice(StripeObject):
 
     kind = "invoice"
     id_prefix = "in_"
+    collection = "invoices"
+    vanishes = True
 
     customer = models.ForeignKey(Customer, models.PROTECT, null=True, related_name="invoices")
     subscription = models.ForeignKey(
@@ -92,6 +97,7 @@ class InvoicePayment(StripeObject):
 
     kind = "invoice_payment"
     id_prefix = "inpay_"
+    collection = "invoice_payments"
 
     invoice = models.ForeignKey(Invoice, models.PROTECT, null=True, related_name="payments")
     charge = models.ForeignKey(Charge, models.PROTECT, null=True, related_name="payments")

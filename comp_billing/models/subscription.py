@@ -23,6 +23,8 @@ class Subscription(StripeObject):
 
     kind = "subscription"
     id_prefix = "sub_"
+    collection = "subscriptions"
+    list_params = {"status": "all"}
 
     customer = models.ForeignKey(Customer, models.PROTECT, null=True, related_name="subscriptions")
     plans = models.ManyToManyField(Plan, through="SubscriptionItem", related_name="subscriptions")
@@ -62,6 +64,10 @@ class SubscriptionItem(StripeObject):
 
     kind = "subscription_item"
     id_prefix = "si_"
+    # Stripe lists them by subscription only, and there they are embedded.
+    collection = "subscription_items"
+    is_listed = False
+    vanishes = True
 
     subscription = models.ForeignKey(Subscription, models.PROTECT, null=True, related_name="items")
     plan = models.ForeignKey(Plan, models.PROTECT, null=True, related_name="items")
@@ -70,11 +76,12 @@ class SubscriptionItem(StripeObject):
 
     class Meta(StripeObject.Meta):
         indexes = [
+            *StripeObject.Meta.indexes,
             models.Index(
                 fields=["subscription", "plan"],
                 condition=Q(deleted=False),
                 name="comp_billing_item_live",
-            )
+            ),
         ]
 
     @classmethod

@@ -36,5 +36,7 @@ def subscription(*items: dict[str, Any], **fields: Any) -> dict[str, Any]:
     }
 
 
-def put(*objects: dict[str, Any], as_of: int = 1000, rank: int = 2) -> set[str]:
-    return mirror.upsert(objects, as_of=as_of, rank=rank, api_version=VERSION)
+def put(
+    *objects: dict[str, Any], as_of: int = 1000, rank: int = 2, quiet: bool = False
+) -> set[str]:
+    return mirror.upsert(objects, as_of=as_of, rank=rank, api_version=VERSION, quiet=quiet)

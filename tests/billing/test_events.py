@@ -57,7 +57,7 @@ def test_a_duplicate_is_one_row_and_one_effect(handle: Any) -> None:
             "type": "v1.billing.meter.unheard_of",
             "created": "2026-11-22T10:00:00.000Z",
             "livemode": False,
-            "related_object": {"id": "mtr_1", "type": "billing.meter"},
+            "related_object": {"id": "x_1", "type": "unheard_of"},
         },
     ],
 )
@@ -82,6 +82,20 @@ def test_a_thin_event_with_a_handler_waits_for_the_worker(handle: Any) -> None:
         ("pending", []),
         "processed",
         [(True, None)],
+    )
+
+
+def test_a_thin_event_about_an_object_has_it_fetched() -> None:
+    """It says that something has changed, and not what."""
+    thin = {"object": "v2.core.event", "created": "2026-11-22T10:00:00Z", "data": None}
+    related = {"id": "sub_1", "type": "subscription", "url": "/v1/subscriptions/sub_1"}
+    status = tell({**event("v1.customer.subscription.unpaid"), **thin, "related_object": related})
+    row = Subscription.all_objects.get()
+    assert (status, row.pk, row.is_placeholder, row.fetch_at is not None) == (
+        200,
+        "sub_1",
+        True,
+        True,
     )
 
 

@@ -8,10 +8,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from comp_billing import mirror
 from comp_billing.models import (
     Customer,
     Plan,
     Product,
+    Subscription,
+    SubscriptionItem,
+    Sync,
 )
 from tests.billing.stripe_objects import VERSION, customer, item, put, subscription
 
@@ -162,13 +166,79 @@ def test_many_objects_are_few_statements() -> None:
 
 
 def test_known_parents_cost_no_statement() -> None:
-    """A subscription whose customer and plans are known: two upserts, one removal."""
-    put(subscription(item(1)))
+    """A subscription whose customer and plans are known: two upserts, one of which removes."""
+    put(subscription(item(1), item(2)))
     with CaptureQueriesContext(connection) as queries:
         put(subscription(item(1)), as_of=1001)
     verbs = [q["sql"].split()[0] for q in queries.captured_queries]
-    assert [verb for verb in verbs if verb in ("INSERT", "UPDATE", "SELECT")] == [
-        "INSERT",
-        "INSERT",
-        "UPDATE",
-    ]
+    assert (
+        [verb for verb in verbs if verb in ("INSERT", "UPDATE", "SELECT")],
+        SubscriptionItem.objects.count(),
+    ) == (["INSERT", "INSERT"], 1)
+
+
+def test_a_tie_of_different_content_is_due_to_be_fetched() -> None:
+    """Of one second and one rank: which is the later cannot be told. The same content is no tie."""
+    put(customer())
+    put(customer())
+    before = Customer.objects.get().fetch_at
+    put(customer(email="other"))
+    put(customer(email="other"))
+    assert (before, Customer.objects.get().fetch_at is None) == (None, False)
+
+
+def test_later_news_settles_a_tie() -> None:
+    """Whatever the two versions were."""
+    put(customer())
+    put(customer(email="other"))
+    put(customer(email="latest"), as_of=1001, rank=0)
+    assert (Customer.objects.get().fetch_at, emails()) == (None, [("latest", 1001, 0)])
+
+
+def test_a_list_that_says_nothing_new_writes_no_row() -> None:
+    """Neither the object nor what is embedded in it; an event all the same, for its date."""
+    put(subscription(item(1)), customer())
+    assert (
+        put(subscription(item(1)), customer(), as_of=1001, rank=0, quiet=True),
+        put(customer(), as_of=1001, rank=0, quiet=False),
+    ) == (set(), {"cus_1"})
+
+
+def test_what_stripe_does_not_know_is_gone_until_there_is_news_of_it(
+    django_user_model: Any,
+) -> None:
+    """The key may be of another account: nothing is given up, and later news brings it back."""
+    put(customer())
+    user = django_user_model.objects.create_user("ada", "ada@example.org")
+    Customer.objects.update(user=user)
+    mirror.missing(Customer, ["cus_1"], as_of=1001, api_version=VERSION)
+    gone = Customer.all_objects.values_list("deleted", "email", "user").get()
+    put(customer(), as_of=1002, rank=0)
+    assert (gone, Customer.objects.get().user) == ((True, "a@b.c", user.pk), user)
+
+
+def test_what_a_whole_reading_has_seen_is_not_overwritten_by_what_was_said_before_it() -> None:
+    """Also in a row that it found unchanged, and so did not write."""
+    put(customer())
+    Sync.objects.create(kind="customer", complete_as_of=1100)
+    put(customer(email="late"), as_of=1099)
+    before = emails()
+    put(customer(email="new"), as_of=1100)
+    assert (before, emails()) == ([("a@b.c", 1000, 2)], [("new", 1100, 2)])
+
+
+def test_an_object_whose_list_is_cut_off_is_due_to_be_fetched() -> None:
+    """The rest is not asked for here."""
+    put(subscription(items={"data": [item(1)], "has_more": True, "url": "/v1/subscription_items"}))
+    assert Subscription.objects.get().fetch_at is not None
+
+
+def test_fetch_later_marks_rows_and_makes_placeholders() -> None:
+    """What Stripe has said to be deleted stays as it is."""
+    put(customer(), {"id": "cus_2", "object": "customer", "deleted": True})
+    marked = mirror.fetch_later(Customer, ["cus_1", "cus_2", "cus_3"])
+    due = Customer.all_objects.filter(fetch_at__isnull=False).order_by("pk")
+    assert (marked, list(due.values_list("pk", "email"))) == (
+        {"cus_1", "cus_3"},
+        [("cus_1", "a@b.c"), ("cus_3", "")],
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from comp_billing import mirror
 from comp_billing.models import (
     Charge,
     Invoice,
@@ -137,3 +138,14 @@ def test_charges_stay_when_nothing_pays_them() -> None:
     """A charge without an invoice is a row like any other."""
     put(CHARGE)
     assert Charge.objects.get().payment_intent == "pi_1"
+
+
+def test_a_charge_that_another_invoice_has_taken_is_given_back_by_the_mending() -> None:
+    """Whatever the order of arrival, it belongs to the invoice with the lowest id."""
+    second = {**PAYMENT, "id": "inpay_2", "invoice": "in_2"}
+    put({**INVOICE, "id": "in_2"}, second, CHARGE)
+    put(INVOICE, PAYMENT)
+    before = list(Invoice.objects.order_by("pk").values_list("charge_id", flat=True))
+    mirror.mend_links()
+    after = list(Invoice.objects.order_by("pk").values_list("charge_id", flat=True))
+    assert (before, after) == ([None, "ch_1"], ["ch_1", None])

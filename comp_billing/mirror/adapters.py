@@ -1,0 +1,67 @@
+"""Values as the database driver wants them, cut to what their columns hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django.db import connections, models
+from django.db.backends.base.operations import BaseDatabaseOperations
+
+from comp_billing.mirror.clean import storable
+
+Adapter = Callable[[Any], Any]
+
+
+class Text(str):
+    """JSON's text, for a column of JSON: made once, for the check and for the database."""
+
+    __slots__ = ()
+
+
+def adapter(field: models.Field[Any, Any], using: str) -> Adapter | None:
+    """What makes a parameter of a field's value; None: the value is one as it is."""
+    if isinstance(field, models.JSONField):
+        return _json
+    target = _target(field)
+    if isinstance(target, models.CharField) and target.max_length:
+        return partial(_cut, target.max_length)
+    # The same on every database: SQLite itself would hold more.
+    bounds = BaseDatabaseOperations.integer_field_ranges.get(target.get_internal_type())
+    if bounds and isinstance(target, models.IntegerField):
+        return partial(_bound, *bounds)
+    if type(target) in (models.TextField, models.BooleanField):
+        return None
+    if isinstance(target, models.DateTimeField):
+        return partial(_moment, using)
+    return partial(_any, field, using)
+
+
+def _target(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
+    """The field whose values a foreign key holds; any other field itself."""
+    return field.target_field if isinstance(field, models.ForeignKey) else field
+
+
+def _json(value: Any) -> Any:
+    if value is None or isinstance(value, Text):
+        return value and str(value)
+    return storable(value)[1]
+
+
+def _cut(length: int, value: Any) -> Any:
+    return value[:length] if isinstance(value, str) and len(value) > length else value
+
+
+def _bound(low: int, high: int, value: Any) -> Any:
+    if not isinstance(value, int):
+        return value
+    return value if low <= value <= high else None
+
+
+def _moment(using: str, value: Any) -> Any:
+    return None if value is None else connections[using].ops.adapt_datetimefield_value(value)
+
+
+def _any(field: models.Field[Any, Any], using: str, value: Any) -> Any:
+    return field.get_db_prep_save(value, connection=connections[using])

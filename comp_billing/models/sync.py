@@ -1,0 +1,62 @@
+"""How far Stripe's lists have been read: one row per kind, and what the reading at hand has seen."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+
+class Sync(models.Model):
+    """The reading of one kind's list. Interrupted, it goes on after ``cursor``."""
+
+    #: Value of the objects' ``object`` field at Stripe, e.g. ``"customer"``.
+    kind = models.CharField(primary_key=True, max_length=100)
+    # Somebody wants the whole list read; the worker does it. Null: nobody does.
+    requested_at = models.DateTimeField(null=True)
+    # One reader at a time: whoever holds the token, until its lease ends.
+    lease_token = models.UUIDField(null=True)
+    lease_expires_at = models.DateTimeField(null=True)
+    # The reading under way, or the last one. Null: none has begun.
+    started_at = models.DateTimeField(null=True)
+    # Unix seconds of Stripe's clock, when the first page was answered.
+    as_of = models.BigIntegerField(null=True)
+    # Unix seconds: only objects created since then are asked for. Null: all of them.
+    created_gte = models.BigIntegerField(null=True)
+    # Id of the last object read; empty before the first page.
+    cursor = models.CharField(max_length=255, blank=True)
+    listed = models.PositiveIntegerField(default=0)
+    written = models.PositiveIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+    error = models.TextField(blank=True)
+    # Unix seconds of Stripe's clock: when the last whole reading to come to its end began. What
+    # Stripe said before is no news about a row: the reading has seen it, changed or not.
+    complete_as_of = models.BigIntegerField(null=True)
+
+    class Meta:
+        ordering = ["kind"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(lease_token__isnull=True, lease_expires_at__isnull=True)
+                | Q(lease_token__isnull=False, lease_expires_at__isnull=False),
+                name="comp_billing_sync_lease",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+class SyncPage(models.Model):
+    """The ids on one page of the whole reading under way. What no page names is gone at Stripe."""
+
+    sync = models.ForeignKey(Sync, models.CASCADE, related_name="pages")
+    number = models.PositiveIntegerField()
+    ids = models.JSONField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["sync", "number"], name="comp_billing_sync_page")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sync_id} {self.number}"
