@@ -68,9 +68,20 @@ class StandInControl:
         """The account's settings, after setting those given."""
         return self._call("POST" if settings else "GET", "settings", settings)
 
-    def add_webhook(self, url: str, *, secret: str | None = None) -> Json:
-        """All events sent to an address from now on; `url` and `secret`."""
-        return self._call("POST", "webhooks", {"url": url, "secret": secret})
+    def add_webhook(
+        self,
+        url: str,
+        *,
+        secret: str | None = None,
+        thin_url: str | None = None,
+        thin_secret: str | None = None,
+    ) -> Json:
+        """All events sent to an address from now on; `url` and `secret`.
+
+        `thin_url` and `thin_secret` give thin events an address and a secret of their own.
+        """
+        thin = {"thin_url": thin_url, "thin_secret": thin_secret}
+        return self._call("POST", "webhooks", {"url": url, "secret": secret, **thin})
 
     def reset(self) -> None:
         """An empty account again."""

@@ -1,10 +1,11 @@
-"""The pytest plugin: a fresh stand-in for each test, and signed events."""
+"""The pytest plugin: a fresh stand-in for each test, and signed events of both kinds."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from comp_billing.testing.signing import signed_event as make_signed_event
+from comp_billing.testing.signing import signed_thin_event as make_signed_thin_event
 from comp_billing.testing.standin.world import StandIn
 
 
@@ -17,3 +18,4 @@ def stripe_standin() -> Iterator[StandIn]:
 
 
 signed_event = pytest.fixture(name="signed_event")(lambda: make_signed_event)
+signed_thin_event = pytest.fixture(name="signed_thin_event")(lambda: make_signed_thin_event)

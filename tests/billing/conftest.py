@@ -9,17 +9,20 @@ from django.utils import timezone
 from freezegun import freeze_time
 
 from comp_billing.testing import Server, StandIn
-from comp_billing.testing.plugin import signed_event, stripe_standin
+from comp_billing.testing.plugin import signed_event, signed_thin_event, stripe_standin
 from tests.billing.builders import site
 from tests.billing.deliveries import handle
 from tests.billing.standin_rig import Account, in_process, over_http
+from tests.billing.told import ada
 
 __all__ = [
     "account",
+    "ada",
     "handle",
     "http_account",
     "shop_account",
     "signed_event",
+    "signed_thin_event",
     "site",
     "stripe_standin",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import stripe
 
-from comp_billing.testing import signed_event
+from comp_billing.testing import signed_event, signed_thin_event
 from tests.billing.standin_rig import Account, open_shop
 
 SECRET = "whsec_test"
@@ -204,6 +204,49 @@ def test_rejected_usage_arrives_as_a_thin_event(shop_account: Account) -> None:
     (thin,) = [event for event in receiver.got if event["object"] == "v2.core.event"]
     found = (thin["type"], "data" in thin)
     assert found == ("v1.billing.meter.error_report_triggered", False)
+
+
+def test_thin_events_may_have_an_address_and_a_secret_of_their_own(shop_account: Account) -> None:
+    """Each receiver gets what is addressed to it, signed with its secret."""
+    shop_account.world.add_webhook(
+        URL, secret="whsec_other", thin_url=f"{URL}thin/", thin_secret=SECRET
+    )
+    shop = open_shop(shop_account)
+    shop_account.world.faults.add("reject_usage", code="meter_event_invalid_value")
+    shop.use(1, "run-1")
+    receiver = Receiver()
+
+    shop_account.world.deliver(receiver, to=f"{URL}thin/")
+
+    assert receiver.types == ["v1.billing.meter.error_report_triggered"]
+
+
+def test_the_address_of_a_destination_can_be_changed(shop_account: Account) -> None:
+    """Its events and its secret stay."""
+    destinations = shop_account.client.v2.core.event_destinations
+    shop_account.world.add_webhook(URL)
+    (made,) = shop_account.world.store.where("v2.core.event_destination")
+
+    destinations.update(made["id"], {"webhook_endpoint": {"url": f"{URL}thin/"}})
+
+    (kept,) = shop_account.world.store.where("v2.core.event_destination")
+    moved = {**made["webhook_endpoint"], "url": f"{URL}thin/"}
+    assert kept == {**made, "webhook_endpoint": moved}
+
+
+def test_a_signed_thin_event_is_what_the_sdk_accepts(shop_account: Account) -> None:
+    """Type, related object and signature."""
+    body, header = signed_thin_event(
+        "v1.billing.meter.no_meter_found", secret=SECRET, related=("billing.meter", "mtr_1")
+    )
+
+    notice = shop_account.client.parse_event_notification(body, header, SECRET)
+
+    related = json.loads(body)["related_object"]
+    assert (notice.type, related["url"]) == (
+        "v1.billing.meter.no_meter_found",
+        "/v1/billing/meters/mtr_1",
+    )
 
 
 def test_a_signed_event_is_what_the_sdk_accepts() -> None:

@@ -24,6 +24,10 @@ def parser() -> argparse.ArgumentParser:
         help="an address that all events are sent to; may be repeated",
     )
     result.add_argument("--secret", default=None, help="the signing secret of those addresses")
+    result.add_argument(
+        "--thin-webhook", metavar="URL", help="where thin events go instead; for one --webhook"
+    )
+    result.add_argument("--thin-secret", help="the signing secret of that address")
     return result
 
 
@@ -36,7 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"Port {options.port} cannot be used: {problem.strerror}.\n")
         return 2
     for url in options.webhook:
-        secret = server.world.add_webhook(url, secret=options.secret)
+        secret = server.world.add_webhook(
+            url,
+            secret=options.secret,
+            thin_url=options.thin_webhook,
+            thin_secret=options.thin_secret,
+        )
         sys.stdout.write(f"webhook {url} secret {secret}\n")
     sys.stdout.write(f"stand-in for Stripe on {server.base_url}\n")
     sys.stdout.flush()

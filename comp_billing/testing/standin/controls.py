@@ -66,8 +66,10 @@ def _settings(world: StandIn, body: Json) -> Json:
 
 
 def _webhook(world: StandIn, body: Json) -> Json:
-    """An address for snapshot and thin events with one secret."""
-    return {"url": body["url"], "secret": world.add_webhook(body["url"], secret=body.get("secret"))}
+    """An address for events; `thin_url` and `thin_secret` where thin events have their own."""
+    thin = {name: body.get(name) for name in ("thin_url", "thin_secret")}
+    secret = world.add_webhook(body["url"], secret=body.get("secret"), **thin)
+    return {"url": body["url"], "secret": secret}
 
 
 def _reset(world: StandIn, body: Json) -> Json:

@@ -26,6 +26,11 @@ def matches(wanted: list[str], event_type: str) -> bool:
     )
 
 
+def address(endpoint: Json) -> str:
+    """Where a webhook endpoint, or an event destination, sends to."""
+    return str(endpoint.get("url") or endpoint["webhook_endpoint"]["url"])
+
+
 def _check_url(url: str) -> None:
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
         raise ApiError(
@@ -133,6 +138,15 @@ def create_destination(world: "StandIn", asked: Request) -> Json:
 def retrieve_destination(world: "StandIn", asked: Request) -> Json:
     """GET /v2/core/event_destinations/{id}."""
     return world.need("v2.core.event_destination", asked.args[0])
+
+
+def update_destination(world: "StandIn", asked: Request) -> Json:
+    """POST /v2/core/event_destinations/{id}: its address keeps its secret."""
+    destination = world.need("v2.core.event_destination", asked.args[0])
+    if "webhook_endpoint" in asked.params:
+        _check_url(asked.params["webhook_endpoint"]["url"])
+    names = ["enabled_events", "name", "description", "metadata", "webhook_endpoint"]
+    return world.change(destination, **merged(destination, asked.params, names))
 
 
 def list_destinations(world: "StandIn", asked: Request) -> Json:

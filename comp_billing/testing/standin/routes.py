@@ -109,6 +109,7 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("POST", "/v2/core/event_destinations", endpoints.create_destination),
     ("GET", "/v2/core/event_destinations", endpoints.list_destinations),
     ("GET", "/v2/core/event_destinations/{id}", endpoints.retrieve_destination),
+    ("POST", "/v2/core/event_destinations/{id}", endpoints.update_destination),
     ("DELETE", "/v2/core/event_destinations/{id}", endpoints.delete_destination),
     ("POST", "/v1/webhook_endpoints", endpoints.create),
     ("GET", "/v1/webhook_endpoints", endpoints.list_),

@@ -115,14 +115,19 @@ class Deliveries:
             if self.flush() == 0:
                 self._wake.wait(timeout=0.5)
 
-    def flush(self, handler: Handler | None = None, *, everything: bool = False) -> int:
+    def flush(
+        self, handler: Handler | None = None, *, everything: bool = False, to: str | None = None
+    ) -> int:
         """What is due sent, to `handler` instead of over HTTP if given; how many succeeded.
 
-        `all` sends what waits for a retry or is late, too. What fails is tried again later.
+        `everything` sends what waits for a retry or is late, too; `to` chooses an address. What
+        fails is tried again later.
         """
         delivered = 0
         with self._working:
             for row in self._due(everything=everything):
+                if to is not None and self._address(row) != to:
+                    continue
                 if not self._stopping or handler:
                     delivered += self._deliver(row, handler)
         return delivered
@@ -135,6 +140,11 @@ class Deliveries:
         if self.manner.shuffle:
             random.shuffle(rows)
         return rows
+
+    def _address(self, row: Json) -> str | None:
+        with self._world.lock:
+            endpoint = self._world.store.get(row["kind"], row["endpoint"])
+        return endpoints.address(endpoint) if endpoint else None
 
     def _deliver(self, row: Json, handler: Handler | None) -> int:
         with self._world.lock:
@@ -158,11 +168,10 @@ class Deliveries:
         event = store.get("v2.core.event" if thin else "event", row["event"])
         if endpoint is None or event is None:
             return None
+        url = endpoints.address(endpoint)
         if thin:
-            url = endpoint["webhook_endpoint"]["url"]
             content = {name: value for name, value in event.items() if name != "data"}
         else:
-            url = endpoint["url"]
             content = render(event, self.manner.api_version or endpoint["api_version"])
         body = json.dumps(content, indent=2).encode()
         headers = {

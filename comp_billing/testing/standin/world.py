@@ -79,25 +79,35 @@ class StandIn:
 
     # -- webhooks
 
-    def add_webhook(self, url: str, *, secret: str | None = None) -> str:
-        """Every event, snapshot and thin, sent to an address from now on; its signing secret.
+    def add_webhook(
+        self,
+        url: str,
+        *,
+        secret: str | None = None,
+        thin_url: str | None = None,
+        thin_secret: str | None = None,
+    ) -> str:
+        """Every event sent to an address from now on; its signing secret.
 
-        An address that is known keeps its secret.
+        Thin events go to an address and under a secret of their own where these are given. An
+        address that is known keeps its secret.
         """
         with self.lock, self.store.transaction():
             for known in self.store.where("webhook_endpoint", url=url):
                 return str(known["_secret"])
             made = endpoints.build(self, url, ["*"], secret=secret)
-            endpoints.build_destination(self, url, ["*"], secret=made["_secret"])
+            thin_secret = thin_secret or str(made["_secret"])
+            endpoints.build_destination(self, thin_url or url, ["*"], secret=thin_secret)
             return str(made["_secret"])
 
-    def deliver(self, handler: Handler, *, everything: bool = False) -> int:
+    def deliver(self, handler: Handler, *, everything: bool = False, to: str | None = None) -> int:
         """Due deliveries handed to `handler(body, headers)`; how many it took.
 
         The handler answers the HTTP status, or None for success; what it refuses, or raises
-        OSError on, waits for its retry. `all` hands over what waits, too.
+        OSError on, waits for its retry. `everything` hands over what waits, too; `to` hands over
+        what is addressed there only.
         """
-        return self.deliveries.flush(handler, everything=everything)
+        return self.deliveries.flush(handler, everything=everything, to=to)
 
     # -- objects
 
