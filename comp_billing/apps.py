@@ -15,9 +15,14 @@ class CompBillingConfig(AppConfig):
 
     def ready(self) -> None:
         from comp_billing.checks import check_settings
+        from comp_billing.handlers.checks import check_handlers, check_operators
+        from comp_billing.kind_checks import check_kinds
         from comp_billing.mirror import known
 
         checks.register(check_settings)
+        checks.register(check_kinds, checks.Tags.models)
+        checks.register(check_handlers)
+        checks.register(check_operators, deploy=True)
         # After a flush too, where no row is what it was.
         post_migrate.connect(known.forget, dispatch_uid="comp_billing.known_ids")
         self._connect_facts()
@@ -44,18 +49,19 @@ class CompBillingConfig(AppConfig):
             catalog,
             customers,
             events,
-            handlers,
             intents,
             mirror,
             notifications,
+            operators,
             rejections,
             subscriptions,
             usage,
         )
+        from comp_billing.handlers import charges, links
         from comp_core.maintenance import register_loop
 
         # Imported for their handlers of events.
-        self.handler_modules = (cards, handlers, notifications, rejections)
+        self.handler_modules = (cards, charges, links, notifications, operators, rejections)
         register_loop("comp_billing.customers", customers.ensure_customers, seconds=30)
         register_loop("comp_billing.catalog", catalog.plan_all, seconds=30)
         register_loop("comp_billing.items", subscriptions.ensure_items, seconds=10)

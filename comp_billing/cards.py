@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comp_billing import intents, stripe_api
+from comp_billing import intents, shapes, stripe_api
 from comp_billing.conf import conf
 from comp_billing.customers import customer_of
 from comp_billing.exceptions import NoBillingAccount, StripeRefused
@@ -40,11 +40,14 @@ def start_card_setup(user: Any, *, success_url: str, cancel_url: str) -> str:
 @on("checkout.session.completed")
 def take_card(event: Event, obj: StripeObject | None, previous: dict[str, Any]) -> None:
     """The card just entered becomes the one that invoices are paid with."""
-    session = event.payload["data"]["object"]
-    if session.get("mode") != "setup" or not session.get("customer"):
+    session = event.object_data
+    customer, setup = shapes.ref(session.get("customer")), shapes.ref(session.get("setup_intent"))
+    # A host, or another installation on the same account, has sessions of its own.
+    is_ours = shapes.mapping(session.get("metadata")).get("comp_install") == conf.METER_PREFIX
+    if session.get("mode") != "setup" or not (is_ours and customer and setup):
         return
-    params = {"customer": session["customer"], "setup_intent": session.get("setup_intent")}
-    intents.intend(SET_DEFAULT, f"{SET_DEFAULT}:{session['id']}", params)
+    params = {"customer": customer, "setup_intent": setup}
+    intents.intend(SET_DEFAULT, f"{SET_DEFAULT}:{session.get('id')}", params)
 
 
 def _set_default(intent: Intent) -> Answer:

@@ -7,12 +7,14 @@ in the answer that creates them; it is handed to the caller and stored nowhere.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from comp_billing import intents, shapes, stripe_api
+from comp_billing import intents, mirror, shapes, stripe_api
 from comp_billing.conf import conf
 from comp_billing.exceptions import StripeRefused
+from comp_billing.handlers import registrations
 from comp_billing.intents import Kind
 from comp_billing.models import Intent
 from comp_billing.rejections import REPORTS
@@ -25,7 +27,13 @@ EVENTS = [
     "billing.meter.deactivated",
     "billing.meter.reactivated",
     "billing.meter.updated",
+    "charge.dispute.closed",
+    "charge.dispute.created",
+    "charge.dispute.funds_reinstated",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.updated",
     "charge.failed",
+    "charge.refund.updated",
     "charge.refunded",
     "charge.succeeded",
     "charge.updated",
@@ -56,7 +64,39 @@ EVENTS = [
     "product.created",
     "product.deleted",
     "product.updated",
+    "refund.created",
+    "refund.failed",
+    "refund.updated",
 ]
+
+
+def wanted_events() -> list[str]:
+    """What a webhook endpoint of this site has to be told: what the library lives on, what the
+    site's own handlers are for, and everything about further kinds that it mirrors."""
+    return sorted({*EVENTS, *(name for name in _named_by_host() if not is_thin(name))})
+
+
+def wanted_thin_events() -> list[str]:
+    """The same for the destination of thin events."""
+    return sorted({*REPORTS, *filter(is_thin, _named_by_host())})
+
+
+def is_thin(event_type: str) -> bool:
+    """Whether events of a type are only ever delivered without their object."""
+    return event_type.startswith(("v1.", "v2."))
+
+
+def _named_by_host() -> Iterator[str]:
+    beginnings = tuple(f"{kind}." for kind in mirror.KINDS if not _is_built_in(kind))
+    for known in stripe_api.event_types():
+        if known.startswith(beginnings) or any(one.matches(known) for one in registrations()):
+            yield known
+    # Also those that are newer than the SDK.
+    yield from (one.name for one in registrations() if not one.is_prefix)
+
+
+def _is_built_in(kind: str) -> bool:
+    return mirror.KINDS[kind].__module__.startswith("comp_billing.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +156,7 @@ def _secret(data: dict[str, Any]) -> str:
 def _webhook_params(url: str) -> dict[str, Any]:
     return {
         "url": url,
-        "enabled_events": EVENTS,
+        "enabled_events": wanted_events(),
         "api_version": stripe_api.API_VERSION,
         "description": "django-comp",
         "metadata": {"comp_install": conf.METER_PREFIX},
@@ -128,7 +168,7 @@ def _destination_params(url: str) -> dict[str, Any]:
         "name": "django-comp",
         "type": "webhook_endpoint",
         "event_payload": "thin",
-        "enabled_events": list(REPORTS),
+        "enabled_events": wanted_thin_events(),
         "webhook_endpoint": {"url": url},
         "include": ["webhook_endpoint.signing_secret", "webhook_endpoint.url"],
         "metadata": {"comp_install": conf.METER_PREFIX},

@@ -95,8 +95,14 @@ def _unpaid() -> str:
 
 
 def _why_not(payer: Profile, statuses: set[str]) -> str:
-    if statuses & {"past_due", "unpaid"}:
+    # Of an incomplete one the first invoice is unpaid, or its payment is still to be confirmed.
+    if statuses & {"past_due", "unpaid", "incomplete"}:
         return _unpaid()
+    if "paused" in statuses:
+        return _(
+            "The subscription that pays for runs is paused. Add a payment card under Card; if it"
+            " stays paused, ask this site's operators."
+        )
     if statuses:
         return _("The subscription that pays for runs is not active. Ask this site's operators.")
     made = Intent.objects.filter(subject=subject_of(payer.user_id)).first()

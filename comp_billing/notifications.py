@@ -15,32 +15,64 @@ from django.template.loader import render_to_string
 from comp_billing import shapes
 from comp_billing.conf import conf
 from comp_billing.handlers import on
-from comp_billing.models import Customer, Event, Product, StripeObject
+from comp_billing.models import Customer, Event, Invoice, Product, Subscription
 from comp_billing.money import format_amount
 
 logger = logging.getLogger(__name__)
 
-
-@on("invoice.payment_failed", stored=True)
-def email_payment_failed(event: Event, obj: StripeObject | None, previous: dict[str, Any]) -> None:
-    """Tell the user that a payment failed, with the link to pay; not when it is paid by now."""
-    if obj is not None and shapes.text(obj.data.get("status")) in ("paid", "void"):
-        return
-    send("payment_failed", event, invoice_context(event.object_data))
+# States of an invoice in which nobody is to pay it any more.
+SETTLED = ("paid", "void", "uncollectible")
 
 
-@on("invoice.paid", stored=True)
-def email_invoice_paid(event: Event, obj: StripeObject | None, previous: dict[str, Any]) -> None:
+@on("invoice.payment_failed", stored=True, model=Invoice)
+def email_payment_failed(event: Event, obj: Invoice | None, previous: dict[str, Any]) -> None:
+    """Tell the user that a payment failed, with the link to pay.
+
+    Not when nothing is to be paid by now; nor when the payment only waits for being confirmed,
+    which has an e-mail of its own (Stripe tells both).
+    """
+    if _is_to_be_paid(obj) and not _awaits_confirmation(event):
+        send("payment_failed", event, invoice_context(event.object_data))
+
+
+@on("invoice.payment_action_required", stored=True, model=Invoice)
+def email_payment_action_required(
+    event: Event, obj: Invoice | None, previous: dict[str, Any]
+) -> None:
+    """Tell the user that their bank wants them to confirm a payment, with the link to do so."""
+    if _is_to_be_paid(obj):
+        send("payment_action_required", event, invoice_context(event.object_data))
+
+
+@on("invoice.paid", stored=True, model=Invoice)
+def email_invoice_paid(event: Event, obj: Invoice | None, previous: dict[str, Any]) -> None:
     """Confirm a paid invoice; one of nothing is not worth an e-mail."""
     if conf.SEND_RECEIPTS and shapes.integer(event.object_data.get("total")):
         send("invoice_paid", event, invoice_context(event.object_data))
 
 
 @on("customer.subscription.trial_will_end", stored=True)
-def email_trial_will_end(event: Event, obj: StripeObject | None, previous: dict[str, Any]) -> None:
+def email_trial_will_end(event: Event, obj: Subscription | None, previous: dict[str, Any]) -> None:
     """Tell the user that runs will cost money soon."""
     trial_end = shapes.moment(event.object_data.get("trial_end"))
     send("trial_will_end", event, {"trial_end": trial_end})
+
+
+def _is_to_be_paid(invoice: Invoice | None) -> bool:
+    """As far as the mirror knows by now: the worker may come late."""
+    return invoice is None or not (invoice.deleted or invoice.status in SETTLED)
+
+
+def _awaits_confirmation(event: Event) -> bool:
+    """Whether Stripe has told of the same attempt that it needs the user's confirmation."""
+    attempt = event.object_data.get("attempt_count")
+    if event.invoice_id is None or attempt is None:
+        return False
+    return Event.objects.filter(
+        type="invoice.payment_action_required",
+        invoice=event.invoice_id,
+        payload__data__object__attempt_count=attempt,
+    ).exists()
 
 
 def invoice_context(invoice: dict[str, Any]) -> dict[str, Any]:

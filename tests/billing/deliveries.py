@@ -74,10 +74,10 @@ def tell(payload: Any) -> int:
 @pytest.fixture
 def handle() -> Iterator[Any]:
     """Register a handler for the length of a test."""
-    added: list[handlers.Handler] = []
+    added: list[handlers.Handler[Any]] = []
 
-    def add(*types: str, handler: handlers.Handler, stored: bool = False) -> None:
-        added.append(handlers.on(*types, stored=stored)(handler))
+    def add(*types: str, handler: handlers.Handler[Any], **options: Any) -> None:
+        added.append(handlers.on(*types, **options)(handler))
 
     yield add
     for handler in added:

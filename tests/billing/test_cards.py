@@ -13,6 +13,15 @@ from tests.billing.builders import Site, customer_of
 
 PAGES = {"success_url": "https://site.test/ok", "cancel_url": "https://site.test/no"}
 
+SESSION: dict[str, Any] = {
+    "id": "cs_1",
+    "object": "checkout.session",
+    "mode": "setup",
+    "customer": "cus_1",
+    "setup_intent": "seti_1",
+    "metadata": {"comp_user": "1", "comp_install": "comp"},
+}
+
 
 def entered(site: Site, customer: str) -> dict[str, Any]:
     """The Checkout session after its page took a card."""
@@ -74,17 +83,28 @@ def test_card_becomes_the_default(site: Site) -> None:
 
 def test_session_told_twice_is_one_intent(site: Site) -> None:
     """A repeated event sets the card once."""
-    session = {"id": "cs_1", "mode": "setup", "customer": "cus_1", "setup_intent": "seti_1"}
-    cards.take_card(completed(session), None, {})
+    cards.take_card(completed(SESSION), None, {})
 
-    cards.take_card(completed(session), None, {})
+    cards.take_card(completed(SESSION), None, {})
 
     assert Intent.objects.filter(kind=cards.SET_DEFAULT).count() == 1
 
 
-def test_other_sessions_are_passed_over(site: Site) -> None:
-    """Sessions that a host uses for payments are none of ours."""
-    cards.take_card(completed({"id": "cs_1", "mode": "payment", "customer": "cus_1"}), None, {})
+@pytest.mark.parametrize(
+    "differing",
+    [
+        {"mode": "payment"},
+        {"metadata": {"comp_install": "other"}},
+        {"metadata": {}},
+        {"metadata": None},
+        {"customer": None},
+        {"setup_intent": None},
+        {"setup_intent": 5},
+    ],
+)
+def test_other_sessions_are_passed_over(site: Site, differing: dict[str, Any]) -> None:
+    """Sessions of a host's own, or of another installation on the account, are none of ours."""
+    cards.take_card(completed({**SESSION, **differing}), None, {})
 
     assert Intent.objects.count() == 0
 
