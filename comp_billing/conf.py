@@ -35,6 +35,11 @@ class BillingSettings(SettingsDict):
     WEBHOOK_MAX_BYTES = Setting(1_048_576, "Largest webhook body that is read.")
     EVENT_MAX_ATTEMPTS = Setting(12, "How often an event's handlers are tried before it is dead.")
     SEND_RECEIPTS = Setting(True, "Whether a paid invoice is confirmed to the user by e-mail.")
+    SYNC_REQUESTS_PER_SECOND = Setting(
+        20,
+        "How many requests a process makes of Stripe at most while it reads objects and lists.",
+        types=(int, float),
+    )
     TIMEOUT_SECONDS = Setting(30, "Longest wait for an answer of Stripe's.", types=(int, float))
     NETWORK_RETRIES = Setting(2, "How often the SDK itself repeats a request that failed.")
     AUTOMATIC_TAX = Setting(False, "Whether Stripe Tax is switched on for new subscriptions.")

@@ -1,4 +1,4 @@
-"""How far Stripe's lists have been read: one row per kind, and what the reading at hand has seen."""
+"""How far Stripe's lists have been read, kind by kind, and what the reading at hand has seen."""
 
 from __future__ import annotations
 

@@ -1,0 +1,72 @@
+"""How fast Stripe is asked: a token bucket for each process, and patience when it is too fast."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from typing import Any
+
+from comp_billing import stripe_api
+from comp_billing.conf import conf
+from comp_billing.exceptions import StripeRateLimited, StripeUnavailable
+from comp_billing.stripe_api import Answer
+
+logger = logging.getLogger(__name__)
+
+TRIES = 6
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+class TokenBucket:
+    """Hands out so many permissions a second; those not used are saved up for one second."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tokens = 0.0
+        self._filled_at = float("-inf")
+
+    def take(self, *, per_second: float) -> None:
+        """Return when the caller may go on; the wait is as long as it takes to be its turn."""
+        with self._lock:
+            now = time.monotonic()
+            capacity = max(1.0, per_second)
+            grown = (now - self._filled_at) * per_second
+            self._tokens = min(capacity, self._tokens + grown)
+            self._filled_at = now
+            # Below zero: taken in advance, in the order of asking.
+            self._tokens -= 1
+            wait = max(0.0, -self._tokens / per_second)
+        if wait:
+            time.sleep(wait)
+
+
+_bucket = TokenBucket()
+
+
+def ask(path: str, params: dict[str, Any] | None = None) -> Answer:
+    """Read something of Stripe's, no faster than ``COMP_BILLING["SYNC_REQUESTS_PER_SECOND"]``.
+
+    Waits and asks again when Stripe is too busy or away, a few times. Raises a StripeError.
+    """
+    for attempt in range(1, TRIES + 1):
+        _bucket.take(per_second=conf.SYNC_REQUESTS_PER_SECOND)
+        try:
+            return stripe_api.call("get", path, params)
+        except (StripeRateLimited, StripeUnavailable) as exc:
+            if attempt == TRIES:
+                raise
+            logger.info("Stripe is asked again for %s: %s", path.partition("?")[0], exc)
+            time.sleep(_pause(attempt, exc))
+    raise AssertionError("every round returns or raises")
+
+
+def _pause(attempt: int, exc: StripeRateLimited | StripeUnavailable) -> float:
+    """What Stripe asks for; else longer each time, and never the same for two processes."""
+    asked: float | None = getattr(exc, "retry_after", None)
+    if asked is not None:
+        return min(asked, LONGEST_PAUSE_SECONDS)
+    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)
+    return random.uniform(longest / 2, longest)  # noqa: S311 - no secret

@@ -1,0 +1,62 @@
+"""Objects and pages of objects as Stripe has them now, with nothing cut off."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from comp_billing import shapes, stripe_api
+from comp_billing.exceptions import StripeRefused
+from comp_billing.models import StripeObject
+from comp_billing.stripe_api import Answer
+from comp_billing.sync.pacing import ask
+
+
+def read_object(model: type[StripeObject], stripe_id: str) -> Answer | None:
+    """One object, its lists complete; None when Stripe knows no such object.
+
+    One that Stripe still knows to have been deleted is ``{"id", "object", "deleted": True}``.
+    """
+    try:
+        answer = ask(stripe_api.object_path(model.collection, stripe_id))
+    except StripeRefused as exc:
+        if exc.code == "resource_missing":
+            return None
+        raise
+    return replace(answer, data=completed({**answer.data, "object": model.kind}))
+
+
+def read_page(
+    model: type[StripeObject], *, after: str = "", created_gte: int | None = None
+) -> Answer:
+    """A page of a kind's list, newest first, of up to a hundred objects after the one named; each
+    object's lists complete."""
+    params: dict[str, Any] = {**model.list_params, "limit": stripe_api.PAGE_SIZE}
+    if after:
+        params["starting_after"] = after
+    if created_gte is not None:
+        params["created"] = {"gte": created_gte}
+    page = ask(f"/v1/{model.collection}", params)
+    data = [completed(entry) for entry in page.data["data"]]
+    return replace(page, data={**page.data, "data": data})
+
+
+def completed(data: dict[str, Any]) -> dict[str, Any]:
+    """The object with the lists embedded in it read to their ends: Stripe embeds ten entries."""
+    for name, path in shapes.truncated_lists(data).items():
+        entries = _whole_list(path)
+        data = {**data, name: {**data[name], "data": entries, "has_more": False}}
+    return data
+
+
+def _whole_list(path: str) -> list[dict[str, Any]]:
+    parts = urlsplit(path)
+    params: dict[str, Any] = {**dict(parse_qsl(parts.query)), "limit": stripe_api.PAGE_SIZE}
+    found: list[dict[str, Any]] = []
+    while True:
+        page = ask(parts.path, params)
+        found += page.data["data"]
+        if not page.data.get("has_more") or not page.data["data"]:
+            return found
+        params["starting_after"] = page.data["data"][-1]["id"]
