@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, get_args
@@ -97,6 +98,7 @@ def _major(api_version: str) -> str:
 
 
 _overriding: list[stripe.HTTPClient] = []
+_patience: ContextVar[float | None] = ContextVar("comp_billing_patience", default=None)
 
 
 @functools.cache
@@ -124,17 +126,30 @@ def use_http_client(http_client: stripe.HTTPClient) -> Iterator[None]:
         _new_link.cache_clear()
 
 
+@contextmanager
+def answered_within(seconds: float) -> Iterator[None]:
+    """Wait no longer for a connection, or an answer, to a call of this block's."""
+    token = _patience.set(seconds)
+    try:
+        yield
+    finally:
+        _patience.reset(token)
+
+
 def _link() -> _Link:
     if not conf.SECRET_KEY:
         raise NotConfigured
     transport = _overriding[-1] if _overriding else None
-    return _new_link(conf.SECRET_KEY, conf.API_BASE, os.getpid(), transport)
+    return _new_link(conf.SECRET_KEY, conf.API_BASE, os.getpid(), transport, _patience.get())
 
 
 # By process: connections of the parent must not be shared after a fork.
 @functools.lru_cache(maxsize=4)
-def _new_link(key: str, base: str, pid: int, transport: stripe.HTTPClient | None) -> _Link:
-    client = transport or stripe.RequestsClient(timeout=(CONNECT_SECONDS, conf.TIMEOUT_SECONDS))
+def _new_link(
+    key: str, base: str, pid: int, transport: stripe.HTTPClient | None, patience: float | None
+) -> _Link:
+    timeout = (patience or CONNECT_SECONDS, patience or conf.TIMEOUT_SECONDS)
+    client = transport or stripe.RequestsClient(timeout=timeout)
     return _Link(
         stripe.StripeClient(
             key,
@@ -259,7 +274,12 @@ def _translated(exc: stripe.StripeError, path: str, params: dict[str, Any]) -> S
         return KeyReused(message, code="idempotency_error")
     if status < 400:
         return StripeUnavailable(message)
-    return StripeRefused(message, code=exc.code or "", param=str(getattr(exc, "param", "") or ""))
+    return StripeRefused(
+        message,
+        code=exc.code or "",
+        param=str(getattr(exc, "param", "") or ""),
+        date=_unix_seconds(headers.get("date", "")),
+    )
 
 
 def _about_the_key(exc: stripe.StripeError, status: int, path: str, message: str) -> str:
