@@ -60,13 +60,15 @@ class StripeMisconfigured(StripeError):
 class StripeRefused(StripeError):
     """Stripe understood and said no; repeating the request does not help.
 
-    ``code`` is Stripe's, e.g. ``"resource_missing"``; ``""`` when it gave none.
+    ``code`` is Stripe's, e.g. ``"resource_missing"``; ``""`` when it gave none. ``date`` is when
+    it said so: Unix seconds of Stripe's clock.
     """
 
-    def __init__(self, message: str, *, code: str = "", param: str = "") -> None:
+    def __init__(self, message: str, *, code: str = "", param: str = "", date: int = 0) -> None:
         super().__init__(message)
         self.code = code
         self.param = param
+        self.date = date
 
 
 class KeyReused(StripeRefused):

@@ -74,7 +74,7 @@ class Statement:
         """A row's values as the driver wants them; columns not given get their defaults."""
         return [
             value if fit is None else fit(value)
-            for value, fit in [(row.get(name, default), fit) for name, default, fit in self.adapters]
+            for value, fit in ((row.get(name, empty), fit) for name, empty, fit in self.adapters)
         ]
 
 

@@ -13,8 +13,8 @@ from comp_billing.stripe_api import Answer
 from comp_billing.sync.pacing import ask
 
 
-def read_object(model: type[StripeObject], stripe_id: str) -> Answer | None:
-    """One object, its lists complete; None when Stripe knows no such object.
+def read_object(model: type[StripeObject], stripe_id: str) -> Answer:
+    """One object, its lists complete; without data when Stripe knows no such object.
 
     One that Stripe still knows to have been deleted is ``{"id", "object", "deleted": True}``.
     """
@@ -22,7 +22,7 @@ def read_object(model: type[StripeObject], stripe_id: str) -> Answer | None:
         answer = ask(stripe_api.object_path(model.collection, stripe_id))
     except StripeRefused as exc:
         if exc.code == "resource_missing":
-            return None
+            return Answer(data={}, date=exc.date, request_id="", replayed=False)
         raise
     return replace(answer, data=completed({**answer.data, "object": model.kind}))
 

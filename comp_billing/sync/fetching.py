@@ -1,0 +1,141 @@
+"""What is in doubt is fetched: placeholders, ties, hints, lists that were cut off."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from comp_billing import mirror, stripe_api
+from comp_billing.exceptions import StripeError, StripeRefused
+from comp_billing.mirror.sql import FETCH_DELAY
+from comp_billing.models import StripeObject
+from comp_billing.stripe_api import Answer
+from comp_billing.sync.reading import read_object
+from comp_billing.tracing import describe
+
+logger = logging.getLogger(__name__)
+
+BATCH = 100
+# Answers that are written together, so that a worker which dies has not asked for nothing.
+WRITTEN_TOGETHER = 20
+# How long a claimed row is left alone; a worker that dies meanwhile is succeeded after it.
+LEASE = timedelta(minutes=10)
+LONGEST_PAUSE = timedelta(days=1)
+
+
+def fetch_due(*, limit: int = BATCH, using: str = DEFAULT_DB_ALIAS) -> int:
+    """A maintenance loop: fetch what is due, one call for each; answers how many rows were settled.
+
+    Makes calls. A row that has newer news by the time the answer is here keeps that. What Stripe
+    does not know is marked as gone. When Stripe cannot be asked at all, the round ends and the
+    rest waits.
+    """
+    if not stripe_api.is_configured():
+        return 0
+    settled = 0
+    for model in mirror.KINDS.values():
+        if not model.collection or settled >= limit:
+            continue
+        lease = timezone.now() + LEASE
+        claimed = _claim(model, limit=limit - settled, lease=lease, using=using)
+        for batch in _batches(claimed):
+            answers, problem = _ask(model, batch)
+            settled += _write(model, answers, using=using)
+            left = [stripe_id for stripe_id in batch if stripe_id not in answers]
+            _postpone(model, left, lease=lease, using=using)
+            # What was asked too soon to be told from the news before it.
+            _settle(model, answers, lease=lease, using=using)
+            if problem is not None:
+                rest = claimed[claimed.index(batch[-1]) + 1 :]
+                _postpone(model, rest, lease=lease, using=using)
+                logger.warning("Fetching stopped: %s", describe(problem))
+                return settled
+    return settled
+
+
+def due(
+    model: type[StripeObject], *, using: str = DEFAULT_DB_ALIAS
+) -> QuerySet[StripeObject, StripeObject]:
+    """The rows of a kind that are to be fetched now."""
+    rows: QuerySet[StripeObject, StripeObject] = model.all_objects.using(using)
+    return rows.filter(fetch_at__lte=timezone.now())
+
+
+def _claim(model: type[StripeObject], *, limit: int, lease: datetime, using: str) -> list[str]:
+    """Take due rows from other workers for a while; the attempt is counted before it is made."""
+    skip = connections[using].features.has_select_for_update_skip_locked
+    with transaction.atomic(using=using):
+        rows = due(model, using=using).order_by("fetch_at")
+        ids = list(rows.select_for_update(skip_locked=skip).values_list("pk", flat=True)[:limit])
+        if ids:
+            model.all_objects.using(using).filter(pk__in=ids).update(
+                fetch_at=lease, fetch_attempts=F("fetch_attempts") + 1
+            )
+    return ids
+
+
+def _batches(ids: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(ids), WRITTEN_TOGETHER):
+        yield ids[start : start + WRITTEN_TOGETHER]
+
+
+def _ask(model: type[StripeObject], ids: list[str]) -> tuple[dict[str, Answer], StripeError | None]:
+    """{id: answer}, and what went wrong if asking further makes no sense."""
+    answers: dict[str, Answer] = {}
+    for stripe_id in ids:
+        try:
+            answers[stripe_id] = read_object(model, stripe_id)
+        except StripeRefused as exc:
+            logger.warning("%s %s was not answered: %s", model.kind, stripe_id, describe(exc))
+        except StripeError as exc:
+            return answers, exc
+    return answers, None
+
+
+def _write(model: type[StripeObject], answers: dict[str, Answer], *, using: str) -> int:
+    """The answers of each second together: they share a stamp."""
+    seconds: defaultdict[int, list[str]] = defaultdict(list)
+    for stripe_id, answer in answers.items():
+        seconds[answer.date].append(stripe_id)
+    written: set[str] = set()
+    for date, ids in sorted(seconds.items()):
+        with transaction.atomic(using=using):
+            written |= mirror.upsert(
+                [answers[stripe_id].data for stripe_id in ids if answers[stripe_id].data],
+                as_of=date,
+                rank=mirror.Rank.LIST,
+                api_version=stripe_api.API_VERSION,
+                using=using,
+            )
+            unknown = [stripe_id for stripe_id in ids if not answers[stripe_id].data]
+            if unknown:
+                written |= mirror.missing(
+                    model, unknown, as_of=date, api_version=stripe_api.API_VERSION, using=using
+                )
+    return len(written & answers.keys())
+
+
+def _settle(
+    model: type[StripeObject], answers: dict[str, Answer], *, lease: datetime, using: str
+) -> None:
+    """Of rows still claimed: the answer was no later than what is here. Once more, shortly."""
+    if answers:
+        rows = model.all_objects.using(using).filter(pk__in=answers, fetch_at=lease)
+        rows.update(fetch_at=timezone.now() + FETCH_DELAY)
+
+
+def _postpone(model: type[StripeObject], ids: list[str], *, lease: datetime, using: str) -> None:
+    """What was claimed and not answered waits longer each time."""
+    if not ids:
+        return
+    now = timezone.now()
+    claimed = model.all_objects.using(using).filter(pk__in=ids, fetch_at=lease)
+    for attempts in set(claimed.values_list("fetch_attempts", flat=True)):
+        pause = min(LONGEST_PAUSE, timedelta(seconds=15) * (1 << min(attempts - 1, 20)))
+        claimed.filter(fetch_attempts=attempts).update(fetch_at=now + pause)
