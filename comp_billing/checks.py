@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.core import checks
@@ -65,27 +66,45 @@ def _check_key() -> list[checks.CheckMessage]:
 
 
 def _check_webhook_secrets() -> list[checks.CheckMessage]:
-    secrets = conf.WEBHOOK_SECRETS
+    return [
+        *_check_secrets("WEBHOOK_SECRETS", conf.WEBHOOK_SECRETS, _no_webhook_secret),
+        *_check_secrets("THIN_WEBHOOK_SECRETS", conf.THIN_WEBHOOK_SECRETS, _no_thin_secret),
+    ]
+
+
+def _check_secrets(
+    key: str, secrets: list[str], without: Callable[[], checks.CheckMessage]
+) -> list[checks.CheckMessage]:
     if not all(isinstance(secret, str) and secret.strip() for secret in secrets):
         return [
             checks.Error(
                 "A webhook secret is empty or no text.",
                 hint="Anybody could sign with an empty secret, so it is never accepted; remove it, "
                 "and see whether the environment variable behind it is set.",
-                obj=_setting("WEBHOOK_SECRETS"),
+                obj=_setting(key),
                 id="comp_billing.E006",
             )
         ]
-    if conf.SECRET_KEY and not secrets:
-        return [
-            checks.Warning(
-                "There is a Stripe key but no webhook secret: all news from Stripe is refused.",
-                hint="comp_setup_stripe --webhook-url makes an endpoint and shows its secret once.",
-                obj=_setting("WEBHOOK_SECRETS"),
-                id="comp_billing.W001",
-            )
-        ]
-    return []
+    return [without()] if conf.SECRET_KEY and not secrets else []
+
+
+def _no_webhook_secret() -> checks.CheckMessage:
+    return checks.Warning(
+        "There is a Stripe key but no webhook secret: all news from Stripe is refused.",
+        hint="comp_setup_stripe --webhook-url makes an endpoint and shows its secret once.",
+        obj=_setting("WEBHOOK_SECRETS"),
+        id="comp_billing.W001",
+    )
+
+
+def _no_thin_secret() -> checks.CheckMessage:
+    return checks.Warning(
+        "There is a Stripe key but no secret for thin events: Stripe's reports of usage that it "
+        "did not count are refused.",
+        hint="comp_setup_stripe --webhook-url makes their destination and shows its secret once.",
+        obj=_setting("THIN_WEBHOOK_SECRETS"),
+        id="comp_billing.W004",
+    )
 
 
 def _check_currency() -> list[checks.CheckMessage]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from comp_billing.management.secret_file import read_secrets
 from comp_billing.testing import StandInControl
 from demo.processes import HOST, MANAGE, Processes, free_port
 
@@ -32,7 +33,8 @@ def start_site(processes: Processes, site_url: str) -> StandInControl:
         "comp_setup_stripe", "--webhook-url", f"{site_url}/billing/webhook/",
         "--write-secret", str(secret_file),
     )  # fmt: skip
-    processes.environment["STRIPE_WEBHOOK_SECRETS"] = secret_file.read_text().strip()
+    for setting, secrets in read_secrets(secret_file).items():
+        processes.environment[f"STRIPE_{setting}"] = ",".join(secrets)
     host, port = site_url.removeprefix("http://").split(":")
     processes.start("web server", str(MANAGE), "runserver", "--noreload", f"{host}:{port}")
     processes.start("worker", str(MANAGE), "comp_worker")

@@ -12,7 +12,11 @@ from comp_billing import stripe_api
 from comp_billing.checks import check_settings
 
 KEY = "sk_test_canary"
-FINE: dict[str, Any] = {"SECRET_KEY": KEY, "WEBHOOK_SECRETS": ["whsec_canary"]}
+FINE: dict[str, Any] = {
+    "SECRET_KEY": KEY,
+    "WEBHOOK_SECRETS": ["whsec_canary"],
+    "THIN_WEBHOOK_SECRETS": ["whsec_canary"],
+}
 
 
 def found(**settings: Any) -> list[tuple[str | None, Any]]:
@@ -32,7 +36,7 @@ def test_one_setting_chooses_the_currency_of_a_billed_site() -> None:
 
 def test_a_site_without_stripe_passes() -> None:
     """No key, no secrets, nothing sent."""
-    assert found(SECRET_KEY="", WEBHOOK_SECRETS=[]) == []
+    assert found(SECRET_KEY="", WEBHOOK_SECRETS=[], THIN_WEBHOOK_SECRETS=[]) == []
 
 
 @pytest.mark.parametrize(
@@ -44,6 +48,14 @@ def test_a_site_without_stripe_passes() -> None:
         ({"WEBHOOK_SECRETS": [""]}, ("comp_billing.E006", "COMP_BILLING['WEBHOOK_SECRETS']")),
         ({"WEBHOOK_SECRETS": [None]}, ("comp_billing.E006", "COMP_BILLING['WEBHOOK_SECRETS']")),
         ({"WEBHOOK_SECRETS": []}, ("comp_billing.W001", "COMP_BILLING['WEBHOOK_SECRETS']")),
+        (
+            {"THIN_WEBHOOK_SECRETS": ["", "whsec_canary"]},
+            ("comp_billing.E006", "COMP_BILLING['THIN_WEBHOOK_SECRETS']"),
+        ),
+        (
+            {"THIN_WEBHOOK_SECRETS": []},
+            ("comp_billing.W004", "COMP_BILLING['THIN_WEBHOOK_SECRETS']"),
+        ),
         ({"CURRENCY": "USD"}, ("comp_billing.E007", "COMP_BILLING['CURRENCY']")),
         (
             {"PRICING": "comp_billing.pricing.Nope"},
@@ -78,7 +90,9 @@ def test_unknown_and_mistyped_settings_are_named(
 @override_settings(COMP_CORE={"METER": "comp_billing.metering.StripeMeter"})
 def test_metering_without_a_key_is_told() -> None:
     """Runs are free then, which may be a surprise."""
-    assert found(SECRET_KEY="", WEBHOOK_SECRETS=[]) == [("comp_billing.W002", "COMP_CORE['METER']")]
+    assert found(SECRET_KEY="", WEBHOOK_SECRETS=[], THIN_WEBHOOK_SECRETS=[]) == [
+        ("comp_billing.W002", "COMP_CORE['METER']")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +107,11 @@ def test_another_sdk_than_the_tested_one_is_told(
 
 
 @override_settings(
-    COMP_BILLING={"SECRET_KEY": "sk_live_canary", "WEBHOOK_SECRETS": ["whsec_canary", ""]}
+    COMP_BILLING={
+        "SECRET_KEY": "sk_live_canary",
+        "WEBHOOK_SECRETS": ["whsec_canary", ""],
+        "THIN_WEBHOOK_SECRETS": ["whsec_canary"],
+    }
 )
 def test_no_check_shows_a_secret_and_each_shows_a_way_out() -> None:
     """Checks end up in logs."""

@@ -57,7 +57,8 @@ def test_with_a_key_the_site_bills(tmp_path: Path) -> None:
     """The meter is chosen, secrets may be several."""
     code = (
         "from django.conf import settings as s;"
-        "print(s.COMP_CORE['METER'], s.COMP_BILLING['WEBHOOK_SECRETS'])"
+        "print(s.COMP_CORE['METER'], s.COMP_BILLING['WEBHOOK_SECRETS'],"
+        " s.COMP_BILLING['THIN_WEBHOOK_SECRETS'])"
     )
     result = manage(
         tmp_path,
@@ -67,8 +68,9 @@ def test_with_a_key_the_site_bills(tmp_path: Path) -> None:
         code,
         STRIPE_SECRET_KEY="sk_test_x",
         STRIPE_WEBHOOK_SECRETS="whsec_a, whsec_b",
+        STRIPE_THIN_WEBHOOK_SECRETS="whsec_c",
     )
-    assert result.stdout == "comp_billing.metering.StripeMeter ['whsec_a', 'whsec_b']\n"
+    assert result.stdout == "comp_billing.metering.StripeMeter ['whsec_a', 'whsec_b'] ['whsec_c']\n"
 
 
 @pytest.mark.parametrize(("word", "expected"), [("False", "False"), ("0", "False"), ("1", "True")])

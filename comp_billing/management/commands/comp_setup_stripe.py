@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from comp_billing import catalog, endpoints, stripe_api
+from comp_billing.endpoints import Endpoint, LeftBehind
 from comp_billing.exceptions import StripeError
+from comp_billing.management.secret_file import keep_privately, make_private
 from comp_billing.models import Intent, IntentState
 from comp_users.models import Project
 
@@ -39,28 +40,37 @@ class Command(BaseCommand):
             "--webhook-url", help="Address of this site's webhook view, as Stripe reaches it."
         )
         parser.add_argument(
+            "--thin-webhook-url",
+            default="",
+            help="Address of the view for thin events, where it is not beside the other one, at"
+            " <webhook-url>/thin/.",
+        )
+        parser.add_argument(
             "--write-secret",
             metavar="FILE",
-            help="File to add the signing secrets to, comma-separated, instead of printing them.",
+            help="File to add the signing secrets to, a line for each setting, instead of printing"
+            " them.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not stripe_api.is_configured():
             raise CommandError('No Stripe key: set COMP_BILLING["SECRET_KEY"] first.')
         if options["dry_run"]:
-            self._tell_steps(options["webhook_url"])
+            self._tell_steps(options["webhook_url"], options["thin_webhook_url"])
             return
         if options["write_secret"]:
             make_private(Path(options["write_secret"]))
         try:
             made = catalog.set_up_catalog()
             if options["webhook_url"]:
-                self._set_up_endpoint(options["webhook_url"], options["write_secret"])
+                self._set_up_endpoints(
+                    options["webhook_url"], options["thin_webhook_url"], options["write_secret"]
+                )
         except StripeError as exc:
             raise CommandError(f"{exc} What was done stays done; run the command again.") from exc
         self._tell_intents(made)
 
-    def _tell_steps(self, webhook_url: str | None) -> None:
+    def _tell_steps(self, webhook_url: str | None, thin_url: str) -> None:
         planned = {project: planned_for(project) for project in Project.objects.public()}
         for project, kinds in planned.items():
             if kinds:
@@ -69,7 +79,10 @@ class Command(BaseCommand):
         if not any(planned.values()):
             self.stdout.write("Nothing to do: Stripe has every public project.")
         if webhook_url:
-            self.stdout.write(f"Would see to it that all events are sent to {webhook_url}.")
+            thin_url = thin_url or endpoints.thin_address(webhook_url)
+            self.stdout.write(
+                f"Would see to it that events are sent to {webhook_url}, thin ones to {thin_url}."
+            )
 
     def _tell_intents(self, made: list[Intent]) -> None:
         for intent in made:
@@ -85,26 +98,52 @@ class Command(BaseCommand):
         count = len(catalog.plans_on_offer())
         self.stdout.write(f"{count} public project{'' if count == 1 else 's'} on offer at Stripe.")
 
-    def _set_up_endpoint(self, url: str, secret_file: str | None) -> None:
-        for endpoint in endpoints.set_up_endpoints(url):
-            if not endpoint.secret:
-                self.stdout.write(
-                    f"{endpoint.stripe_id}: there already. Its secret is shown once only, when"
-                    " it is made; roll it in Stripe's dashboard if you have lost it."
-                )
-            elif secret_file:
-                keep_privately(Path(secret_file), endpoint.secret)
-                self.stdout.write(f"{endpoint.stripe_id}: secret kept in {secret_file}")
-            else:
-                self.stdout.write(
-                    f"{endpoint.stripe_id}: add this to WEBHOOK_SECRETS, it is shown only now:\n"
-                    f"{endpoint.secret}"
-                )
-        for stripe_id, address in endpoints.left_behind(url):
-            self.stdout.write(
-                f"{stripe_id}: still sends to {address}. Delete it in Stripe's dashboard if"
-                " nothing answers there any more."
-            )
+    def _set_up_endpoints(self, url: str, thin_url: str, secret_file: str | None) -> None:
+        for endpoint in endpoints.set_up_endpoints(url, thin_url=thin_url):
+            self.stdout.write(made_words(endpoint, secret_file))
+            if endpoint.secret and secret_file:
+                keep_privately(Path(secret_file), endpoint.secret, setting=endpoint.setting)
+        for left in endpoints.left_behind(url, thin_url=thin_url):
+            self.stdout.write(left_words(left, webhook_url=url))
+
+
+def made_words(endpoint: Endpoint, secret_file: str | None) -> str:
+    """What is said of an endpoint that is there now; its secret unless a file keeps it."""
+    start = f"{endpoint.stripe_id} sends to {endpoint.address}"
+    if endpoint.secret:
+        if secret_file:
+            return f"{start}: secret kept in {secret_file}, for {endpoint.setting}."
+        return f"{start}: add this to {endpoint.setting}, it is shown only now:\n{endpoint.secret}"
+    words = [
+        f"{start}: there already. Its secret, for {endpoint.setting}, is shown once only, when it"
+        " is made; roll it in Stripe's dashboard if you have lost it."
+    ]
+    if endpoint.added:
+        words.append(f"It was not told of these events and is now: {', '.join(endpoint.added)}.")
+    if endpoint.other_version:
+        words.append(
+            f"Its events come in {endpoint.other_version}, but this library reads"
+            f" {stripe_api.API_VERSION}: each is taken as a hint, and its object fetched again. The"
+            " version is fixed when an endpoint is made. To have another, delete the endpoint in"
+            " Stripe's dashboard, run this command again, and add the new secret to"
+            f" {endpoint.setting}."
+        )
+    return " ".join(words)
+
+
+def left_words(left: LeftBehind, *, webhook_url: str) -> str:
+    """What is said of an endpoint that sends elsewhere."""
+    if left.is_thin and left.address == webhook_url:
+        return (
+            f"{left.stripe_id}: still sends thin events to {left.address}, as earlier versions had"
+            " it. They are taken there too, but have an address and secrets of their own now: set"
+            " THIN_WEBHOOK_SECRETS, then delete this destination in Stripe's dashboard and take its"
+            " secret out of WEBHOOK_SECRETS."
+        )
+    return (
+        f"{left.stripe_id}: still sends to {left.address}. Delete it in Stripe's dashboard if"
+        " nothing answers there any more."
+    )
 
 
 def planned_for(project: Project) -> list[str]:
@@ -113,31 +152,3 @@ def planned_for(project: Project) -> list[str]:
     if {"product.create", "meter.create"} & set(kinds):
         kinds.append("price.create")
     return kinds
-
-
-def make_private(path: Path) -> None:
-    """See to it, before a secret is made that is shown once only, that it can be kept: a file
-    that only its owner may read. Raises CommandError."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            os.fchmod(descriptor, 0o600)
-        finally:
-            os.close(descriptor)
-    except OSError as exc:
-        raise CommandError(f"{path} cannot be written to: {exc.strerror}.") from exc
-
-
-def keep_privately(path: Path, secret: str) -> None:
-    """Add a secret to a file of one comma-separated line that only its owner may read."""
-    known = [entry for entry in read_secrets(path) if entry != secret]
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(",".join([*known, secret]) + "\n")
-
-
-def read_secrets(path: Path) -> list[str]:
-    """The secrets kept in a file; none when there is no file."""
-    if not path.exists():
-        return []
-    return [entry.strip() for entry in path.read_text("utf-8").split(",") if entry.strip()]
