@@ -53,8 +53,8 @@ def test_only_secret_test_keys_are_accepted(stripe_standin: StandIn, key: str) -
 
 def test_what_the_sdk_knows_but_the_stand_in_does_not_says_so(account: Account) -> None:
     """501 with the call's name, not a wrong answer."""
-    with pytest.raises(stripe.APIError, match="does not play GET /v1/disputes"):
-        account.v1.disputes.list()
+    with pytest.raises(stripe.APIError, match="does not play GET /v1/payouts"):
+        account.v1.payouts.list()
 
 
 def test_an_unknown_id_is_missing(account: Account) -> None:

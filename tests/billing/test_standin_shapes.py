@@ -12,6 +12,7 @@ import stripe
 from stripe._list_object import ListObject
 from stripe._stripe_object import StripeObject, UntypedStripeObject
 
+from comp_billing.testing.standin import disputes
 from comp_billing.testing.standin.shapes import CLASSES, ShapeError, shape
 from tests.billing.standin_rig import Account, open_shop
 
@@ -79,6 +80,9 @@ def everything(shop_account: Account) -> dict[str, list[dict[str, Any]]]:
     v1 = shop_account.v1
     charge = v1.charges.list({"customer": shop.customer.id}).data[0]
     v1.refunds.create({"charge": charge.id, "amount": 10})
+    disputes.raise_one(shop_account.world, charge.id)
+    drafted = v1.invoices.create({"customer": shop.customer.id})
+    v1.invoice_items.create({"customer": shop.customer.id, "invoice": drafted.id, "amount": 5})
     v1.setup_intents.create({"customer": shop.customer.id})
     v1.webhook_endpoints.create({"url": "https://x.example", "enabled_events": ["*"]})
     v1.checkout.sessions.create(
@@ -102,8 +106,9 @@ def everything(shop_account: Account) -> dict[str, list[dict[str, Any]]]:
         {"event_name": shop.meter.event_name, "type": "cancel", "cancel": {"identifier": "run-2"}}
     )
     found["billing.meter_event_adjustment"] = [adjusted.to_dict(for_json=True)]
-    invoice = v1.invoices.list({"customer": shop.customer.id}).data[0]
+    invoice = v1.invoices.list({"customer": shop.customer.id}).data[1]
     lines = v1.invoices.line_items.list(invoice.id).data
+    lines += v1.invoices.line_items.list(drafted.id).data
     found["line_item"] = [line.to_dict(for_json=True) for line in lines]
     return found
 

@@ -14,6 +14,13 @@ class Clock:
         self._store = store
         self._perform = perform
         self._held: int | None = None
+        self._wall: Callable[[], float] = time.time
+
+    def stop(self, *, at: int | None = None) -> None:
+        """Time stands still, now or at a moment given, but for being advanced: what is done between
+        two advances is done within one second."""
+        stopped = float(at) if at is not None else time.time()
+        self._wall = lambda: stopped
 
     @property
     def offset(self) -> float:
@@ -22,7 +29,7 @@ class Clock:
 
     def now(self) -> int:
         """The stand-in's time in seconds since the Unix epoch."""
-        return self._held if self._held is not None else int(time.time() + self.offset)
+        return self._held if self._held is not None else int(self._wall() + self.offset)
 
     def schedule(self, at: int, action: str, target: str) -> None:
         """An action to be carried out when the clock reaches `at`; once, however often asked."""

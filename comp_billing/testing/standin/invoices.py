@@ -50,7 +50,8 @@ def _addressee(customer: Json) -> Json:
     }
 
 
-def _sums(invoice_id: str, data: list[Json], balance: int) -> Json:
+def sums(invoice_id: str, data: list[Json], balance: int) -> Json:
+    """What an invoice of these lines comes to, and the lines."""
     total = sum(one["amount"] for one in data)
     due = max(total + balance, 0)
     return {
@@ -63,6 +64,31 @@ def _sums(invoice_id: str, data: list[Json], balance: int) -> Json:
         "total": total,
         "total_excluding_tax": total,
     }
+
+
+def blank(
+    world: "StandIn",
+    customer: Json,
+    reason: str,
+    *,
+    object_id: str | None = None,
+    data: Sequence[Json] = (),
+    **fields: Any,
+) -> Json:
+    """A draft for a customer; the caller keeps it."""
+    object_id, now = object_id or ids.new_id("invoice"), world.now()
+    begun: Json = {
+        **EMPTY,
+        **sums(object_id, list(data), customer["balance"]),
+        **_addressee(customer),
+        "account_country": world.settings["country"],
+        "automatic_tax": {"enabled": False},
+        "billing_reason": reason,
+        "created": now,
+        "period_start": now,
+        "period_end": now,
+    }
+    return {**shape("invoice", id=object_id, **{**begun, **fields}), "_specs": []}
 
 
 def build(
@@ -80,17 +106,14 @@ def build(
         spec.setdefault("line", ids.new_id("line_item"))
     built = [lines.line(world, subscription, spec, object_id) for spec in specs]
     parent = {"subscription": subscription["id"], "metadata": subscription["metadata"]}
-    made = shape(
-        "invoice",
-        id=object_id,
-        **EMPTY,
-        **_sums(object_id, built, customer["balance"]),
-        **_addressee(customer),
-        account_country=world.settings["country"],
+    made = blank(
+        world,
+        customer,
+        reason,
+        object_id=object_id,
+        data=built,
         automatic_tax={"enabled": subscription["automatic_tax"]["enabled"]},
-        billing_reason=reason,
         collection_method=subscription["collection_method"],
-        created=world.now(),
         currency=subscription["currency"],
         default_payment_method=subscription["default_payment_method"],
         parent={"type": "subscription_details", "subscription_details": parent},
@@ -171,7 +194,7 @@ def _recounted(world: "StandIn", invoice: Json) -> Json:
     counted = invoice["lines"]["data"]
     if subscription:
         counted = [lines.line(world, subscription, s, invoice["id"]) for s in invoice["_specs"]]
-    return {**invoice, **_sums(invoice["id"], counted, customer["balance"])}
+    return {**invoice, **sums(invoice["id"], counted, customer["balance"])}
 
 
 def subscription_of(invoice: Json) -> str | None:

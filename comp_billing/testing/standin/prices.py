@@ -250,6 +250,7 @@ def delete_plan(world: "StandIn", asked: Request) -> Json:
     price = _plan_price(world, asked.args[0])
     world.store.put(stub(price))
     world.events.emit("plan.deleted", plan_of(price))
+    world.events.emit("price.deleted", price)
     return stub(plan_of(price))
 
 

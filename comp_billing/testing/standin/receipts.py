@@ -77,11 +77,6 @@ def write_off_invoice(world: "StandIn", asked: Request) -> Json:
     return invoices.write_off(world, world.need("invoice", asked.args[0]))
 
 
-def delete_invoice(world: "StandIn", asked: Request) -> Json:
-    """DELETE /v1/invoices/{id}: a draft that no subscription made; the stand-in has none."""
-    raise ApiError("You can only delete draft invoices that no subscription created.")
-
-
 def list_lines(world: "StandIn", asked: Request) -> Json:
     """GET /v1/invoices/{id}/lines."""
     invoice = world.need("invoice", asked.args[0])
