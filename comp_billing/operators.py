@@ -95,8 +95,10 @@ def tell_of_archived(event: Event, obj: StripeObject | None, previous: dict[str,
     was_switched_off = event.object_data.get("active") is False and previous.get("active") is True
     if not (was_switched_off or event.type.endswith((".deleted", ".deactivated"))):
         return
+    if obj is None or _is_in_use_again(obj, event):
+        return
     project = _sold_through(obj)
-    if obj is None or project is None or not project.is_public:
+    if project is None or not project.is_public:
         return
     context = {
         "id": obj.pk,
@@ -127,15 +129,21 @@ def _currency(data: dict[str, Any]) -> str:
     return shapes.text(data.get("currency"))
 
 
-def _sold_through(obj: StripeObject | None) -> Project | None:
-    """The project that is sold through an object which is out of use by now; None when it is in
-    use again, or was out of use for us anyway."""
-    if isinstance(obj, Product) and (obj.deleted or not obj.active):
+def _is_in_use_again(obj: StripeObject, event: Event) -> bool:
+    """Whether a row that is as new as the event says so: the worker may come late."""
+    if obj.deleted or obj.as_of is None or obj.as_of < int(event.created.timestamp()):
+        return False
+    return obj.status == "active" if isinstance(obj, Meter) else bool(getattr(obj, "active", False))
+
+
+def _sold_through(obj: StripeObject) -> Project | None:
+    """The project that is sold through an object; None when it was out of use for us anyway."""
+    if isinstance(obj, Product):
         return obj.project or _marked(obj)
-    if isinstance(obj, Meter) and obj.status != "active":
+    if isinstance(obj, Meter):
         return obj.project
-    if isinstance(obj, Plan) and (obj.deleted or not obj.active) and fits(obj, get_pricing()):
-        return obj.meter.project if obj.meter else None
+    if isinstance(obj, Plan) and obj.meter and fits(obj, get_pricing()):
+        return obj.meter.project
     return None
 
 

@@ -105,8 +105,11 @@ _patience: ContextVar[float | None] = ContextVar("comp_billing_patience", defaul
 def event_types() -> frozenset[str]:
     """Names of all events that the installed SDK knows, thin ones included; Stripe may have more
     by now. Empty when the SDK does not tell."""
-    snapshot = get_args(stripe.Event.__annotations__.get("type"))
-    return frozenset({*snapshot, *getattr(thin_events, "_V2_EVENT_CLASS_LOOKUP", ())})
+    told: Any = stripe.Event.__annotations__.get("type")
+    # A Literal, or a union of one with str.
+    snapshot = [name for part in (told, *get_args(told)) for name in get_args(part)]
+    thin = getattr(thin_events, "_V2_EVENT_CLASS_LOOKUP", ())
+    return frozenset(name for name in [*snapshot, *thin] if isinstance(name, str))
 
 
 def is_configured() -> bool:

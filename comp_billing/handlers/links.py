@@ -11,7 +11,7 @@ from comp_billing import shapes
 from comp_billing.conf import conf
 from comp_billing.customers import subject_of
 from comp_billing.handlers.registry import on
-from comp_billing.models import Customer, Event, Intent, Product
+from comp_billing.models import Customer, Event, Intent, Product, StripeObject
 from comp_users.models import Project
 
 
@@ -25,13 +25,13 @@ def link_customer(event: Event, obj: Customer | None, previous: dict[str, Any]) 
     """
     if obj is None or obj.deleted or obj.user_id is not None:
         return
-    metadata = shapes.mapping(obj.data.get("metadata"))
+    metadata = _metadata(event, obj)
     if metadata.get("comp_install") != conf.METER_PREFIX:
         return
     user = _user(metadata.get("comp_user"))
     if user is None or not _is_asked_for(metadata):
         return
-    if not Customer.objects.filter(user=user).exists():
+    if not Customer.all_objects.filter(user=user).exists():
         Customer.all_objects.filter(pk=obj.pk, user=None, deleted=False).update(user=user)
 
 
@@ -40,13 +40,18 @@ def link_product(event: Event, obj: Product | None, previous: dict[str, Any]) ->
     """Give a product that this site asked for to its project."""
     if obj is None or obj.deleted or obj.project_id is not None:
         return
-    metadata = shapes.mapping(obj.data.get("metadata"))
+    metadata = _metadata(event, obj)
     key = shapes.text(metadata.get("comp_project"))
     if metadata.get("comp_install") != conf.METER_PREFIX or not key.isdecimal():
         return
     project = Project.objects.filter(pk=key, product=None).first()
     if project is not None:
         Product.all_objects.filter(pk=obj.pk, project=None, deleted=False).update(project=project)
+
+
+def _metadata(event: Event, obj: StripeObject) -> dict[str, Any]:
+    """The row's; of one that has not arrived yet the event's, which no version has elsewhere."""
+    return shapes.mapping((obj.data or event.object_data).get("metadata"))
 
 
 def _is_asked_for(metadata: dict[str, Any]) -> bool:

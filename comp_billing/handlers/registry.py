@@ -17,7 +17,9 @@ ObjectT = TypeVar("ObjectT", bound=StripeObject | None)
 KindT = TypeVar("KindT", bound=StripeObject)
 
 #: ``handler(event, obj, previous)``: the event; the row of its object as it is now (None for
-#: objects that are not mirrored); the old values of what an ``*.updated`` event changed.
+#: objects that are not mirrored); the old values of what an ``*.updated`` event changed. The row is
+#: behind the event when Stripe told it in another version of the API, until the worker has fetched
+#: the object.
 #: ``Handler[Invoice]`` is one that is only ever given invoices.
 Handler = Callable[[Event, ObjectT | None, dict[str, Any]], None]
 
@@ -139,7 +141,8 @@ def _find(event_type: str, *, stored: bool) -> tuple[Handler[Any], ...]:
 def _only_about(model: type[StripeObject], handler: Handler[Any]) -> Handler[Any]:
     @wraps(handler)
     def call(event: Event, obj: StripeObject | None, previous: dict[str, Any]) -> None:
-        if shapes.text(event.object_data.get("object")) == model.kind:
+        kind = shapes.text(event.object_data.get("object"))
+        if isinstance(obj, model) or (obj is None and kind == model.kind):
             handler(event, obj, previous)
 
     return call

@@ -71,3 +71,10 @@ def test_a_product_of_no_project_here_stays_so(metadata: Any) -> None:
     """The shop's other products."""
     tell("product.updated", {"id": "prod_1", "object": "product", "metadata": metadata})
     assert Product.objects.get().project is None
+
+
+def test_a_customer_told_in_other_words_becomes_its_users_at_once() -> None:
+    """Of another version of the API only the id is trusted, and the marks, which never move."""
+    ada = user()
+    tell("customer.created", customer(ada.pk), api_version="2025-03-31.basil")
+    assert Customer.all_objects.get().user == ada

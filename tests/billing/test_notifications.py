@@ -120,6 +120,112 @@ def test_the_end_of_a_trial_is_told(ada: Any) -> None:
     )
 
 
+ACTION = "invoice.payment_action_required"
+
+
+def test_a_payment_to_be_confirmed_is_told_with_the_link(ada: Any) -> None:
+    """What the bank wants, that nothing is charged yet, where to confirm."""
+    tell(ACTION, INVOICE)
+    events.process_due_events()
+    (message,) = mail.outbox
+    expected = [
+        "your bank wants you to confirm the payment of $12.34 for invoice COMP-0001",
+        "Nothing has been charged yet",
+        "  Epidemic: $10.00\n  <b>Other</b>: $2.34\n",
+        "https://invoice.stripe.test/i/1?a=b&c=d\n",
+        "nothing is charged twice",
+    ]
+    html = html_of(message)
+    assert (
+        message.to,
+        message.subject,
+        [text for text in expected if text not in message.body],
+        "<b>Other" in html,
+        'href="https://invoice.stripe.test/i/1?a=b&amp;c=d"' in html,
+    ) == (
+        ["ada@example.org"],
+        "Please confirm your payment of $12.34 for invoice COMP-0001",
+        [],
+        False,
+        True,
+    )
+
+
+@pytest.mark.parametrize("event_type", ["invoice.payment_failed", ACTION])
+@pytest.mark.parametrize(
+    ("later", "status"),
+    [
+        ("invoice.paid", "paid"),
+        ("invoice.voided", "void"),
+        ("invoice.marked_uncollectible", "uncollectible"),
+        ("invoice.deleted", "draft"),
+    ],
+)
+def test_who_need_not_pay_any_more_is_not_asked_to(
+    ada: Any, settings: Any, event_type: str, later: str, status: str
+) -> None:
+    """The worker may come late."""
+    settings.COMP_BILLING = {**settings.COMP_BILLING, "SEND_RECEIPTS": False}
+    tell(event_type, INVOICE)
+    tell(later, {**INVOICE, "status": status}, number=2, created=1001)
+    events.process_due_events()
+    assert mail.outbox == []
+
+
+@pytest.mark.parametrize(
+    "event_type",
+    [
+        "invoice.created",
+        "invoice.finalized",
+        "invoice.updated",
+        "invoice.upcoming",
+        "invoice.voided",
+        "invoice.marked_uncollectible",
+        "invoice.deleted",
+    ],
+)
+def test_what_asks_nothing_of_the_user_is_mirrored_only(ada: Any, event_type: str) -> None:
+    """No e-mail, and nothing left to do."""
+    tell(event_type, INVOICE)
+    assert (Event.objects.get(pk="evt_1").state, events.process_due_events()) == ("processed", 0)
+
+
+def test_of_an_attempt_to_be_confirmed_the_failure_is_not_told_too(ada: Any) -> None:
+    """Stripe tells both; one e-mail says what to do."""
+    tell("invoice.payment_failed", INVOICE)
+    tell(ACTION, INVOICE, number=2)
+    events.process_due_events()
+    assert [message.subject.split()[0] for message in mail.outbox] == ["Please"]
+
+
+@pytest.mark.parametrize("differing", [{"attempt_count": 2}, {"id": "in_2"}])
+def test_the_failure_of_another_attempt_is_told(ada: Any, differing: dict[str, Any]) -> None:
+    """A later one of the same invoice, or one of another."""
+    tell(ACTION, INVOICE)
+    tell("invoice.payment_failed", {**INVOICE, **differing}, number=2)
+    events.process_due_events()
+    assert sorted(message.subject.split()[0] for message in mail.outbox) == ["Please", "Your"]
+
+
+@pytest.mark.parametrize("name", ["payment_failed", "payment_action_required", "invoice_paid"])
+def test_a_host_can_override_each_part(ada: Any, settings: Any, tmp_path: Any, name: str) -> None:
+    """By a template of the same name that is found first."""
+    folder = tmp_path / "comp_billing" / "email"
+    folder.mkdir(parents=True)
+    (folder / f"{name}_subject.txt").write_text("S {{ number }}\n")
+    (folder / f"{name}.txt").write_text("T {{ total }}")
+    (folder / f"{name}.html").write_text("<p>H {{ user.email }}</p>")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    tell(f"invoice.{name.removeprefix('invoice_')}", INVOICE)
+    events.process_due_events()
+    (message,) = mail.outbox
+    assert (message.subject, message.body, html_of(message)) == (
+        "S COMP-0001",
+        "T $12.34",
+        "<p>H ada@example.org</p>",
+    )
+
+
 @pytest.mark.parametrize("address", ["", None])
 def test_who_cannot_be_written_to_is_not(ada: Any, address: str | None) -> None:
     """No address, or no user: the event is done all the same."""
@@ -150,3 +256,21 @@ def test_an_email_that_cannot_be_sent_is_sent_later(
         "ConnectionRefusedError in refuse",
         1,
     )
+
+
+def test_a_handler_that_fails_sends_no_email_of_another_twice(ada: Any, handle: Any) -> None:
+    """Each has its turn, and those that are done are not repeated with the one that is not."""
+    attempts: list[int] = []
+
+    def fail_once(*arguments: Any) -> None:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise ConnectionRefusedError
+
+    handle("invoice.payment_failed", handler=fail_once, stored=True)
+    tell("invoice.payment_failed", INVOICE)
+    events.process_due_events()
+    Event.objects.filter(pk="evt_1").update(next_attempt_at="2020-01-01T00:00Z")
+    events.process_due_events()
+    state = Event.objects.get(pk="evt_1").state
+    assert (state, len(attempts), len(mail.outbox)) == ("processed", 2, 1)
