@@ -27,6 +27,7 @@ class CompBillingConfig(AppConfig):
         post_migrate.connect(known.forget, dispatch_uid="comp_billing.known_ids")
         self._connect_facts()
         self._register_loops()
+        self._register_probes()
         self._register_links()
 
     def _connect_facts(self) -> None:
@@ -71,6 +72,19 @@ class CompBillingConfig(AppConfig):
         register_loop("comp_billing.events", events.process_due_events, seconds=2, everywhere=True)
         register_loop("comp_billing.fetching", fetching.fetch_due, seconds=5)
         register_loop("comp_billing.charges", mirror.mend_links, seconds=60)
+
+    def _register_probes(self) -> None:
+        from comp_billing.probes import events, keys, mirror, outbox, stripe
+        from comp_core.doctor import register_probe
+
+        register_probe("comp_billing.keys", keys.keys)
+        register_probe("comp_billing.stripe", stripe.stripe)
+        register_probe("comp_billing.events", events.events)
+        register_probe("comp_billing.mirror", mirror.mirror)
+        register_probe("comp_billing.syncs", mirror.syncs)
+        register_probe("comp_billing.intents", outbox.intents)
+        register_probe("comp_billing.usage", outbox.usage)
+        register_probe("comp_billing.subscriptions", outbox.subscriptions)
 
     def _register_links(self) -> None:
         from django.utils.translation import gettext_lazy as _
