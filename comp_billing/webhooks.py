@@ -5,7 +5,6 @@ No call to Stripe is made here, whatever the event: what is missing becomes a pl
 
 from __future__ import annotations
 
-import json
 import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,30 +18,24 @@ from django.db import (
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from comp_billing import handlers, mirror, shapes, stripe_api
+from comp_billing import handlers, mirror, payloads, shapes, stripe_api
 from comp_billing.conf import conf
-from comp_billing.exceptions import BillingError
 from comp_billing.mirror import known
-from comp_billing.mirror.clean import clean, is_suspect
+from comp_billing.mirror.adapters import Text
 from comp_billing.mirror.sql import insert_new
 from comp_billing.models import Customer, Event, EventState, Invoice, StripeObject
+from comp_billing.payloads import NotAnEvent
 from comp_billing.signatures import verify
 from comp_billing.tracing import describe, log_error
 
 logger = logging.getLogger(__name__)
 
-# Stripe's objects are a handful of levels deep; beyond this, reading them would exhaust the stack.
-MAX_DEPTH = 64
 MAX_TYPE_LENGTH = 120
 # Deadlocks and serialization failures, and parents removed behind our back, are worth a repeat.
 TRIES = 3
 # With the default of 12 attempts, an event is given up after about nine hours.
 FIRST_PAUSE = timedelta(seconds=15)
 LONGEST_PAUSE = timedelta(hours=6)
-
-
-class NotAnEvent(BillingError):
-    """The body is signed but no event: not a JSON object with id, type and a date of creation."""
 
 
 def receive(body: bytes, header: str) -> bool:
@@ -61,14 +54,10 @@ def receive(body: bytes, header: str) -> bool:
 
 def read_event(body: bytes) -> Event:
     """The event (unsaved) in a JSON body; raises NotAnEvent."""
-    try:
-        text = body.decode("utf-8")
-        payload = json.loads(text)
-    except (ValueError, RecursionError) as exc:
-        raise NotAnEvent("The body is not JSON.") from exc
-    if not isinstance(payload, dict) or _is_too_deep(payload):
-        raise NotAnEvent("The body is not an object, or nested too deep.")
-    return event_of(clean(payload) if is_suspect(text) else payload)
+    payload, text = payloads.read(body)
+    event = event_of(payload)
+    event.payload_text = text
+    return event
 
 
 def event_of(payload: dict[str, Any]) -> Event:
@@ -128,8 +117,9 @@ def _store(event: Event, *, using: str) -> bool:
     event.state = _first_state(event, is_ours=is_ours)
     event.customer_id, event.invoice_id = subjects_of(event) if is_ours else (None, None)
     event.applied_at = now
-    event.processed_at = None if event.state == EventState.PENDING else now
-    event.next_attempt_at = now if event.state == EventState.PENDING else None
+    is_pending = event.state == EventState.PENDING
+    event.processed_at = None if is_pending else now
+    event.next_attempt_at = now if is_pending else None
     if not _insert(event, using=using):
         return False
     if is_ours:
@@ -246,7 +236,10 @@ def _keep_failed(event: Event, exc: Exception, *, using: str) -> bool:
 
 def _insert(event: Event, *, using: str) -> bool:
     row = {field.attname: getattr(event, field.attname) for field in Event._meta.concrete_fields}
-    return bool(insert_new(Event, [{**row, "received_at": timezone.now()}], using=using))
+    row["received_at"] = timezone.now()
+    if event.payload_text is not None:
+        row["payload"] = Text(event.payload_text)
+    return bool(insert_new(Event, [row], using=using))
 
 
 def _created(value: Any) -> datetime | None:
@@ -259,18 +252,3 @@ def _created(value: Any) -> datetime | None:
         return moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
     except (OverflowError, ValueError):
         return None
-
-
-def _is_too_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for node in level
-            for child in (node.values() if type(node) is dict else node)
-            # As the parser makes them: of these types exactly.
-            if type(child) is dict or type(child) is list
-        ]
-        if not level:
-            return False
-    return True

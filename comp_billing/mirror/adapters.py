@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from django.db import connections, models
@@ -59,6 +59,8 @@ def _bound(low: int, high: int, value: Any) -> Any:
     return value if low <= value <= high else None
 
 
+# One event has several columns of the same moment.
+@lru_cache(maxsize=256)
 def _moment(using: str, value: Any) -> Any:
     return None if value is None else connections[using].ops.adapt_datetimefield_value(value)
 

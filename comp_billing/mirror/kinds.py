@@ -57,8 +57,11 @@ def parents(model: type[StripeObject]) -> dict[str, type[StripeObject]]:
 
 def in_order(kinds: Iterable[type[StripeObject]]) -> list[type[StripeObject]]:
     """Models sorted into the order of writing."""
+    found = list(kinds)
+    if len(found) < 2:
+        return found
     rank = {model: place for place, model in enumerate(KINDS.values())}
-    return sorted(kinds, key=lambda model: rank[model])
+    return sorted(found, key=lambda model: rank[model])
 
 
 for _model in (

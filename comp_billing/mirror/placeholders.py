@@ -48,9 +48,8 @@ def _placeholders(model: type[StripeObject], ids: Iterable[str]) -> list[dict[st
 
 @cache
 def _due(model: type[StripeObject], using: str) -> str:
-    statement = insert_statement(model, using)
-    key, table = statement.quote("stripe_id"), statement.table
+    key = insert_statement(model, using).quote("stripe_id")
     return (
         f"({key}) DO UPDATE SET fetch_at = excluded.fetch_at, fetch_attempts = 0"
-        f" WHERE NOT ({table}.deleted AND {table}.rank >= 3) RETURNING {key}"
+        f" WHERE NOT (t.deleted AND t.rank >= 3) RETURNING {key}"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -13,7 +13,7 @@ from django.utils import timezone
 from comp_billing.mirror.adapters import Adapter, adapter
 from comp_billing.models import StripeObject, Sync
 
-GUARDED = ("data", "livemode", "api_version", "as_of", "rank", "deleted", "fetch_at")
+GUARDED = ("data", "livemode", "api_version", "as_of", "rank", "deleted")
 # SQLite refuses longer unions.
 UNION_ROWS = 400
 # So that the answer has a later date than the versions that are in doubt.
@@ -23,13 +23,13 @@ FETCH_DELAY = timedelta(seconds=2)
 # TIED. A tombstone told by Stripe stays; an item that was only missing from its subscription comes
 # back with newer news. What Stripe said before the whole list was read is no news.
 GUARD = (
-    "{t}.as_of IS NULL OR (({t}.as_of, {t}.rank) <= (excluded.as_of, excluded.rank)"
-    " AND (excluded.deleted OR (NOT ({t}.deleted AND {t}.rank >= 3) AND excluded.as_of >="
-    " COALESCE((SELECT complete_as_of FROM {sync} WHERE kind = '{kind}'), 0))))"
+    "t.as_of IS NULL OR (t.as_of, t.rank) <= (excluded.as_of, excluded.rank)"
+    " AND (excluded.deleted OR NOT (t.deleted AND t.rank >= 3) AND excluded.as_of >="
+    " COALESCE((SELECT complete_as_of FROM {sync} WHERE kind = '{kind}'), 0))"
 )
 # Of one second and one rank, or read from a list within it: which is the later cannot be told.
-TIED = "{t}.as_of = excluded.as_of AND ({t}.rank = excluded.rank OR {t}.rank = 0)"
-IS_NEWS = "{t}.as_of IS NULL OR {t}.deleted <> excluded.deleted OR {t}.fetch_at IS NOT NULL"
+TIED = "t.as_of = excluded.as_of AND (t.rank = excluded.rank OR t.rank = 0)"
+IS_NEWS = "t.as_of IS NULL OR t.deleted <> excluded.deleted OR t.fetch_at IS NOT NULL"
 
 
 class Statement:
@@ -65,7 +65,7 @@ class Statement:
 
     def run(self, source: str, params: Sequence[Any], conflict: str) -> set[str]:
         # Names from the model's metadata, quoted; values are parameters.
-        insert = f"INSERT INTO {self.table} ({self.columns}) {source}"
+        insert = f"INSERT INTO {self.table} AS t ({self.columns}) {source}"
         with connections[self.using].cursor() as cursor:
             cursor.execute(f"{insert} ON CONFLICT {conflict}", params)
             return {key for (key,) in cursor.fetchall()}
@@ -86,25 +86,26 @@ def _default(field: models.Field[Any, Any]) -> Any:
 class Upsert(Statement):
     """The guarded upsert of one kind: objects, and the news that an object is gone.
 
-    The last JSON of a gone object and its columns stay readable on its tombstone.
+    The last JSON of a gone object and its columns stay readable on its tombstone. ``told``:
+    objects that exist; ``mixed``: some of which are gone; ``quiet``: an unchanged row is not
+    written.
     """
 
     def __init__(self, model: type[StripeObject], using: str) -> None:
         super().__init__(model, using)
         self.kind, self.model = model.kind, model
-        changes = ", ".join(self._changes())
-        key = self.quote("stripe_id")
-        guard = self._fill(GUARD)
-        differs = self._differs()
-        news = self._fill(IS_NEWS)
-        head = f"({key}) DO UPDATE SET {changes} WHERE ({guard})"
-        self.conflict = f"{head} RETURNING {key}"
-        #: The same, but an unchanged row is not written.
-        self.quiet = f"{head} AND ({news} OR {differs}) RETURNING {key}"
+        self.differs = f"t.data {'IS NOT' if self.is_sqlite else 'IS DISTINCT FROM'} excluded.data"
+        self.told = self._conflict(self._changes())
+        self.mixed = self._conflict(self._changes_or_tombstone())
+        self.quiet = self._conflict(
+            self._changes_or_tombstone(), f" AND ({IS_NEWS} OR {self.differs})"
+        )
 
     def write(self, rows: Sequence[dict[str, Any]], *, quiet: bool = False) -> set[str]:
         """Rows of different ids, in key order; answers the ids written."""
-        return self.execute(rows, self.quiet if quiet else self.conflict, self._fetch_at())
+        has_gone = any(row["deleted"] for row in rows)
+        conflict = self.quiet if quiet else self.mixed if has_gone else self.told
+        return self.execute(rows, conflict, self._fetch_at())
 
     def replace(
         self,
@@ -131,7 +132,7 @@ class Upsert(Statement):
     def _union(self, branches: list[str], params: list[Any]) -> set[str]:
         source = " UNION ALL ".join(branches)
         key = 1 + [field.attname for field in self.fields].index("stripe_id")
-        return self.run(f"{source} ORDER BY {key}", [*params, self._fetch_at()], self.conflict)
+        return self.run(f"{source} ORDER BY {key}", [*params, self._fetch_at()], self.mixed)
 
     def _missing(
         self, gone: dict[str, Any], link: str, owners: Sequence[str], named: Sequence[str]
@@ -150,35 +151,49 @@ class Upsert(Statement):
     def _none(self) -> str:
         return f"SELECT {self.columns} FROM {self.table} WHERE 1 = 0"  # noqa: S608
 
-    def _changes(self) -> list[str]:
-        told = {*GUARDED, *self.model.columns({"id": ""})} - {"as_of", "rank", "deleted"}
-        told -= {"fetch_at"}
-        changes = [f"{name} = excluded.{name}" for name in ("as_of", "rank", "deleted")]
-        known = f"excluded.deleted AND {self.table}.as_of IS NOT NULL"
-        given_up = "excluded.deleted" + ("" if self.model.vanishes else " AND excluded.rank >= 3")
-        for field in self.fields:
-            name = self.quote(str(field.column))
-            old = f"{self.table}.{name}"
-            if field.attname in told:
-                changes.append(f"{name} = CASE WHEN {known} THEN {old} ELSE excluded.{name} END")
-            if field.attname in self.model.tombstone_clears:
-                changes.append(f"{name} = CASE WHEN {given_up} THEN NULL ELSE {old} END")
-        differs, tied = self._differs(), self._fill(TIED)
-        changes.append("fetch_attempts = 0")
-        changes.append(
-            f"fetch_at = CASE WHEN {tied} THEN CASE WHEN {differs} THEN %s"
-            f" ELSE {self.table}.fetch_at END ELSE excluded.fetch_at END"
-        )
-        return changes
-
-    def _differs(self) -> str:
-        operator = "IS NOT" if self.is_sqlite else "IS DISTINCT FROM"
-        return f"{self.table}.data {operator} excluded.data"
-
-    def _fill(self, template: str) -> str:
-        sync = self.quote(Sync._meta.db_table)
+    def _conflict(self, changes: list[str], unless: str = "") -> str:
+        key, sync = self.quote("stripe_id"), self.quote(Sync._meta.db_table)
         kind = self.kind.replace("'", "''").replace("%", "%%")
-        return template.format(t=self.table, sync=sync, kind=kind)
+        guard = GUARD.format(sync=sync, kind=kind)
+        assigned = ", ".join(changes)
+        return f"({key}) DO UPDATE SET {assigned} WHERE ({guard}){unless} RETURNING {key}"
+
+    def _changes(self) -> list[str]:
+        """Assignments when an object is told."""
+        return [
+            *(f"{name} = excluded.{name}" for name in self._columns(GUARDED)),
+            *(f"{name} = excluded.{name}" for name in self._columns(self._told())),
+            *self._doubt(),
+        ]
+
+    def _changes_or_tombstone(self) -> list[str]:
+        """The same, or when it is said to be gone: what was known of it stays."""
+        kept = "CASE WHEN excluded.deleted AND t.as_of IS NOT NULL THEN t.{0} ELSE excluded.{0} END"
+        given_up = "excluded.deleted" + ("" if self.model.vanishes else " AND excluded.rank >= 3")
+        clears = f"CASE WHEN {given_up} THEN NULL ELSE t.{{0}} END"
+        stamp = ("as_of", "rank", "deleted")
+        return [
+            *(f"{name} = excluded.{name}" for name in self._columns(stamp)),
+            *(
+                f"{name} = {kept.format(name)}"
+                for name in self._columns({*GUARDED, *self._told()} - {*stamp})
+            ),
+            *(f"{n} = {clears.format(n)}" for n in self._columns(self.model.tombstone_clears)),
+            *self._doubt(),
+        ]
+
+    def _told(self) -> list[str]:
+        return list(self.model.columns({"id": ""}))
+
+    def _columns(self, attnames: Collection[str]) -> list[str]:
+        return [self.quote(str(f.column)) for f in self.fields if f.attname in attnames]
+
+    def _doubt(self) -> list[str]:
+        return [
+            "fetch_attempts = 0",
+            f"fetch_at = CASE WHEN {TIED} THEN CASE WHEN {self.differs} THEN %s"
+            " ELSE t.fetch_at END ELSE excluded.fetch_at END",
+        ]
 
     def _fetch_at(self) -> Any:
         """The moment at which a tie is to be settled; never, of what cannot be fetched."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from comp_billing.mirror import charges, known
 from comp_billing.mirror.kinds import in_order, parents
@@ -39,21 +39,29 @@ def upsert(
     Answers the Stripe ids of the rows that were written. Atomic; makes no call to Stripe.
     """
     rows = list(rows_of(objects, Stamp(as_of, int(rank), api_version)))
+    if connections[using].in_atomic_block:
+        return _upsert(rows, naming, quiet=quiet, using=using)
+    with transaction.atomic(using=using):
+        return _upsert(rows, naming, quiet=quiet, using=using)
+
+
+def _upsert(
+    rows: list[Row], naming: Iterable[tuple[type[StripeObject], str]], *, quiet: bool, using: str
+) -> set[str]:
     children = [child for row in rows for child in row.embedded()]
-    with transaction.atomic(using=using, savepoint=False):
-        _place_parents(rows, children, naming, using=using)
-        written = _write(rows, quiet=quiet, using=using)
-        # The children of old news are old news too, even those not seen before.
-        fresh = [child for child in children if child.parent_id in written]
-        owners = [row for row in rows if row.id in written and not row.is_tombstone]
-        written |= _write_children(fresh, owners, using=using)
-        told = [*rows, *fresh]
-        charges.link(
-            invoice_ids=column_of(told, "invoice_payment", "invoice_id"),
-            payment_intents=column_of(told, "charge", "payment_intent"),
-            charge_ids={row.id for row in told if row.model.kind == "charge"},
-            using=using,
-        )
+    _place_parents(rows, children, naming, using=using)
+    written = _write(rows, quiet=quiet, using=using)
+    # The children of old news are old news too, even those not seen before.
+    fresh = [child for child in children if child.parent_id in written]
+    owners = [row for row in rows if row.id in written and not row.is_tombstone]
+    written |= _write_children(fresh, owners, using=using)
+    told = [*rows, *fresh]
+    charges.link(
+        invoice_ids=column_of(told, "invoice_payment", "invoice_id"),
+        payment_intents=column_of(told, "charge", "payment_intent"),
+        charge_ids={row.id for row in told if row.model.kind == "charge"},
+        using=using,
+    )
     return written
 
 

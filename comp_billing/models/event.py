@@ -55,6 +55,9 @@ class Event(models.Model):
     handled = models.JSONField(default=list)
     error = models.TextField(blank=True)
 
+    #: The payload's text as received, if it can be stored as it is; not kept.
+    payload_text: str | None = None
+
     class Meta:
         ordering = ["-created"]
         indexes = [
