@@ -29,6 +29,10 @@ class NoBillingAccount(BillingError):
     """Your billing account is being set up. Please try again in a minute."""
 
 
+class ListBusy(BillingError):
+    """Another process reads this list of Stripe's, or died within two minutes: do it later."""
+
+
 class StripeError(BillingError):
     """Stripe did not do what was asked."""
 

@@ -24,6 +24,7 @@ class Migration(migrations.Migration):
                 ('started_at', models.DateTimeField(null=True)),
                 ('as_of', models.BigIntegerField(null=True)),
                 ('created_gte', models.BigIntegerField(null=True)),
+                ('rewrites', models.BooleanField(default=False)),
                 ('cursor', models.CharField(blank=True, max_length=255)),
                 ('listed', models.PositiveIntegerField(default=0)),
                 ('written', models.PositiveIntegerField(default=0)),

@@ -36,6 +36,8 @@ class StripeObject(models.Model):
     list_params: ClassVar[dict[str, Any]] = {}
     #: Whether that list may be read as a whole; a subscription's items only come with it.
     is_listed: ClassVar[bool] = True
+    #: Whether that list can be asked for what was created since a moment; else it is read whole.
+    is_listed_by_created: ClassVar[bool] = True
     #: Whether Stripe forgets such an object when it is deleted, and answers 404 afterwards.
     vanishes: ClassVar[bool] = False
 

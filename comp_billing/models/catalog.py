@@ -38,6 +38,7 @@ class Meter(StripeObject):
 
     kind = "billing.meter"
     collection = "billing/meters"
+    is_listed_by_created = False
 
     project = models.OneToOneField(
         Project, models.PROTECT, null=True, blank=True, related_name="meter"

@@ -22,6 +22,8 @@ class Sync(models.Model):
     as_of = models.BigIntegerField(null=True)
     # Unix seconds: only objects created since then are asked for. Null: all of them.
     created_gte = models.BigIntegerField(null=True)
+    # Whether rows are written though they say nothing new, to fill columns that are new here.
+    rewrites = models.BooleanField(default=False)
     # Id of the last object read; empty before the first page.
     cursor = models.CharField(max_length=255, blank=True)
     listed = models.PositiveIntegerField(default=0)

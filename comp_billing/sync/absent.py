@@ -1,0 +1,29 @@
+"""What is here and not at Stripe: the rows that no page of a whole reading has named."""
+
+from __future__ import annotations
+
+from django.db import connections
+
+from comp_billing.models import StripeObject, Sync, SyncPage
+
+# What was told after the reading had begun needs not be on its pages.
+UNNAMED = """
+SELECT stripe_id FROM {table} WHERE NOT deleted AND (as_of IS NULL OR as_of <= %s)
+EXCEPT {named}
+"""
+# One row for each id on the pages, which are compared in the database: there may be millions.
+NAMED = {
+    "postgresql": "SELECT jsonb_array_elements_text(ids) FROM {pages} WHERE sync_id = %s",
+    "sqlite": "SELECT value FROM {pages}, json_each(ids) WHERE sync_id = %s",
+}
+
+
+def unnamed(model: type[StripeObject], sync: Sync, *, using: str) -> list[str]:
+    """Ids of live rows and placeholders, as old as the reading, that its pages do not name."""
+    connection = connections[using]
+    quote = connection.ops.quote_name
+    named = NAMED[connection.vendor].format(pages=quote(SyncPage._meta.db_table))
+    query = UNNAMED.format(table=quote(model._meta.db_table), named=named)
+    with connection.cursor() as cursor:
+        cursor.execute(query, [sync.as_of, sync.pk])
+        return sorted(key for (key,) in cursor.fetchall())

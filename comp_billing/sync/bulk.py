@@ -1,0 +1,254 @@
+"""Whole lists: read page by page into the mirror, each page and its checkpoint all or nothing."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models.functions import Now
+
+from comp_billing import mirror, shapes, stripe_api
+from comp_billing.exceptions import ListBusy, StripeError, StripeRefused
+from comp_billing.models import StripeObject, Sync, SyncPage
+from comp_billing.stripe_api import Answer
+from comp_billing.sync.absent import unnamed
+from comp_billing.sync.reading import read_page
+from comp_core.crashpoints import crashpoint
+from comp_core.db import from_now
+
+# Extended with every page. A reader that dies is succeeded after it.
+LEASE_SECONDS = 120
+# An interrupted reading is gone on with for so long. What its first pages said is older than that,
+# and the events since then may have been lost as well.
+RESUMED_WITHIN = timedelta(days=1)
+MARKED_TOGETHER = 500
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """How a reading gets on; its numbers include what was done before an interruption.
+
+    ``pages`` are those of this call. ``missing``: rows that the whole list did not name.
+    """
+
+    kind: str
+    is_resumed: bool
+    listed: int
+    written: int
+    pages: int = 0
+    missing: int = 0
+    is_finished: bool = False
+
+
+def listed_kinds() -> list[type[StripeObject]]:
+    """The kinds whose lists can be read, parents before children."""
+    return [model for model in mirror.KINDS.values() if model.collection and model.is_listed]
+
+
+def read(
+    model: type[StripeObject],
+    *,
+    created_gte: int | None = None,
+    anew: bool = False,
+    rewrite: bool = False,
+    pages: int | None = None,
+    told: Callable[[Tally], None] = lambda tally: None,
+    using: str = DEFAULT_DB_ALIAS,
+) -> Tally:
+    """Read a kind's list, or so many ``pages`` of it, from where the last reading was interrupted.
+
+    ``created_gte``, in Unix seconds: only what was created since then; it tells nothing of other
+    objects. A whole reading marks what Stripe no longer lists to be fetched. ``anew``: from the
+    beginning. ``rewrite``: unchanged rows are written too. ``told`` is called after each page.
+
+    Makes calls. Raises ListBusy, or a StripeError, which is kept in the row; what was read stays.
+    """
+    with _held(model.kind, using=using) as row:
+        reader = _Reader(model, row, using=using)
+        reader.begin(created_gte, anew=anew, rewrite=rewrite)
+        while pages is None or reader.tally.pages < pages:
+            has_more = reader.read_page()
+            told(reader.tally)
+            if not has_more:
+                reader.finish()
+                break
+        return reader.tally
+
+
+@contextmanager
+def _held(kind: str, *, using: str) -> Iterator[Sync]:
+    """The row of a kind, ours until the end of the block or of the lease."""
+    rows = Sync.objects.using(using)
+    rows.bulk_create([Sync(kind=kind)], ignore_conflicts=True)
+    free = rows.filter(Q(lease_expires_at=None) | Q(lease_expires_at__lte=Now()), pk=kind)
+    token = uuid.uuid4()
+    if not free.update(lease_token=token, lease_expires_at=from_now(LEASE_SECONDS)):
+        raise ListBusy
+    ours = rows.filter(pk=kind, lease_token=token)
+    try:
+        yield ours.get()
+    except StripeError as exc:
+        ours.update(error=str(exc))
+        raise
+    finally:
+        ours.update(lease_token=None, lease_expires_at=None)
+
+
+class _Reader:
+    """Who holds the lease on a kind's list. ``row`` is as last written."""
+
+    def __init__(self, model: type[StripeObject], row: Sync, *, using: str) -> None:
+        self.model, self.row, self.using = model, row, using
+        self.ours: QuerySet[Sync] = Sync.objects.using(using).filter(
+            pk=row.pk, lease_token=row.lease_token
+        )
+        self.pages: QuerySet[SyncPage] = SyncPage.objects.using(using).filter(sync=row)
+
+    # -- beginning
+
+    def begin(self, created_gte: int | None, *, anew: bool, rewrite: bool) -> None:
+        """Go on after the cursor if the reading at hand is the one that is wanted."""
+        goes_on = not anew and self._is_wanted(created_gte, rewrite=rewrite)
+        if not goes_on:
+            with transaction.atomic(using=self.using):
+                self.pages.delete()
+                self._keep(
+                    started_at=Now(),
+                    finished_at=None,
+                    created_gte=created_gte,
+                    rewrites=rewrite,
+                    **_at_the_top(),
+                )
+            self.row = self.ours.get()
+        last = self.pages.order_by("-number").values_list("number", flat=True).first()
+        self.number = last or 0
+        self.tally = Tally(
+            kind=self.model.kind,
+            is_resumed=goes_on,
+            listed=self.row.listed,
+            written=self.row.written,
+        )
+
+    def _is_wanted(self, created_gte: int | None, *, rewrite: bool) -> bool:
+        row = self.row
+        recent = self.ours.filter(
+            started_at__gt=from_now(-RESUMED_WITHIN.total_seconds()), finished_at=None
+        )
+        is_same = row.created_gte == created_gte and (row.rewrites or not rewrite)
+        return is_same and recent.exists()
+
+    # -- pages
+
+    def read_page(self) -> bool:
+        """One page into the mirror; answers whether there are more."""
+        page = self._ask()
+        entries = page.data["data"]
+        ids = [shapes.text(entry.get("id")) for entry in entries]
+        self.tally.pages += 1
+        if self.row.as_of is None:
+            self.row.as_of = page.date
+        if ids:
+            crashpoint("sync_page:begin")
+            with transaction.atomic(using=self.using):
+                self._write(page, entries, ids)
+                crashpoint("sync_page:written")
+            crashpoint("sync_page:committed")
+        return bool(ids and page.data.get("has_more"))
+
+    def _ask(self) -> Answer:
+        by_created = self.model.is_listed_by_created
+        while True:
+            try:
+                return read_page(
+                    self.model,
+                    after=self.row.cursor,
+                    created_gte=self.row.created_gte if by_created else None,
+                )
+            except StripeRefused as exc:
+                if exc.code != "resource_missing" or exc.param != "starting_after":
+                    raise
+            self._step_back()
+
+    def _write(self, page: Answer, entries: list[dict[str, Any]], ids: list[str]) -> None:
+        written = mirror.upsert(
+            entries,
+            as_of=page.date,
+            rank=mirror.Rank.LIST,
+            api_version=stripe_api.API_VERSION,
+            quiet=not self.row.rewrites,
+            using=self.using,
+        )
+        self.number += 1
+        SyncPage.objects.using(self.using).create(sync=self.row, number=self.number, ids=ids)
+        self.tally.listed += len(ids)
+        self.tally.written += len(written.intersection(ids))
+        self._keep(
+            as_of=self.row.as_of,
+            cursor=ids[-1],
+            listed=self.tally.listed,
+            written=self.tally.written,
+            error="",
+        )
+
+    def _step_back(self) -> None:
+        """The object after which to go on has been deleted: the page that ended with it is read
+        again."""
+        last, before = [*self.pages.order_by("-number")[:2], None, None][:2]
+        with transaction.atomic(using=self.using):
+            self.pages.filter(number=self.number).delete()
+            if last is None or before is None:
+                self.number, self.tally.listed = 0, 0
+                self._keep(**_at_the_top())
+                return
+            self.number, self.tally.listed = before.number, self.tally.listed - len(last.ids)
+            self._keep(cursor=before.ids[-1], listed=self.tally.listed)
+
+    # -- the end
+
+    def finish(self) -> None:
+        """Mark what a whole reading did not name, then say that all is known as of its start."""
+        is_whole = self.row.created_gte is None
+        if is_whole:
+            self._mark_unnamed()
+        crashpoint("sync_end:begin")
+        with transaction.atomic(using=self.using):
+            self.pages.delete()
+            values: dict[str, Any] = {"complete_as_of": self.row.as_of} if is_whole else {}
+            if is_whole:
+                # What was asked for meanwhile is read once more.
+                met = When(requested_at__lte=F("started_at"), then=None)
+                values["requested_at"] = Case(met, default=F("requested_at"))
+            self._keep(finished_at=Now(), error="", **values)
+            crashpoint("sync_end:written")
+        crashpoint("sync_end:committed")
+        self.tally.is_finished = True
+
+    def _mark_unnamed(self) -> None:
+        ids = unnamed(self.model, self.row, using=self.using)
+        for start in range(0, len(ids), MARKED_TOGETHER):
+            with transaction.atomic(using=self.using):
+                marked = mirror.fetch_later(
+                    self.model, ids[start : start + MARKED_TOGETHER], using=self.using
+                )
+                self._keep()
+            self.tally.missing += len(marked)
+
+    # -- the row
+
+    def _keep(self, **values: Any) -> None:
+        """Write values and extend the lease. Raises ListBusy, and so undoes what was written with
+        them, when another reader has succeeded us."""
+        if not self.ours.update(lease_expires_at=from_now(LEASE_SECONDS), **values):
+            raise ListBusy
+        for name, value in values.items():
+            setattr(self.row, name, value)
+
+
+def _at_the_top() -> dict[str, Any]:
+    return {"as_of": None, "cursor": "", "listed": 0, "written": 0, "error": ""}
