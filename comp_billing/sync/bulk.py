@@ -34,7 +34,8 @@ MARKED_TOGETHER = 500
 class Tally:
     """How a reading gets on; its numbers include what was done before an interruption.
 
-    ``pages`` are those of this call. ``missing``: rows that the whole list did not name.
+    ``pages`` and ``listed_now`` are those of this call. ``missing``: rows that the whole list did
+    not name.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Tally:
     listed: int
     written: int
     pages: int = 0
+    listed_now: int = 0
     missing: int = 0
     is_finished: bool = False
 
@@ -187,6 +189,7 @@ class _Reader:
         self.number += 1
         SyncPage.objects.using(self.using).create(sync=self.row, number=self.number, ids=ids)
         self.tally.listed += len(ids)
+        self.tally.listed_now += len(ids)
         self.tally.written += len(written.intersection(ids))
         self._keep(
             as_of=self.row.as_of,

@@ -27,6 +27,8 @@ class TokenBucket:
         self._lock = threading.Lock()
         self._tokens = 0.0
         self._filled_at = float("-inf")
+        #: How many were handed out.
+        self.taken = 0
 
     def take(self, *, per_second: float) -> None:
         """Return when the caller may go on; the wait is as long as it takes to be its turn."""
@@ -38,12 +40,18 @@ class TokenBucket:
             self._filled_at = now
             # Below zero: taken in advance, in the order of asking.
             self._tokens -= 1
+            self.taken += 1
             wait = max(0.0, -self._tokens / per_second)
         if wait:
             time.sleep(wait)
 
 
 _bucket = TokenBucket()
+
+
+def asked() -> int:
+    """How many requests this process has made of Stripe here, repeated ones included."""
+    return _bucket.taken
 
 
 def ask(path: str, params: dict[str, Any] | None = None) -> Answer:
