@@ -62,7 +62,8 @@ def ask(path: str, params: dict[str, Any] | None = None) -> Answer:
     for attempt in range(1, TRIES + 1):
         _bucket.take(per_second=conf.SYNC_REQUESTS_PER_SECOND)
         try:
-            return stripe_api.call("get", path, params)
+            # Not repeated by the SDK, whose requests would be neither paced nor counted.
+            return stripe_api.call("get", path, params, retries=0)
         except (StripeRateLimited, StripeUnavailable) as exc:
             if attempt == TRIES:
                 raise
@@ -72,9 +73,9 @@ def ask(path: str, params: dict[str, Any] | None = None) -> Answer:
 
 
 def _pause(attempt: int, exc: StripeRateLimited | StripeUnavailable) -> float:
-    """What Stripe asks for; else longer each time, and never the same for two processes."""
-    asked: float | None = getattr(exc, "retry_after", None)
-    if asked is not None:
-        return min(asked, LONGEST_PAUSE_SECONDS)
-    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)
-    return random.uniform(longest / 2, longest)  # noqa: S311 - no secret
+    """At least what Stripe asks for; else longer each time. Never the same for two processes."""
+    least: float | None = getattr(exc, "retry_after", None)
+    if least is None:
+        least = FIRST_PAUSE_SECONDS * 2 ** (attempt - 1)
+    least = min(least, LONGEST_PAUSE_SECONDS)
+    return random.uniform(least, 2 * least)  # noqa: S311 - no secret

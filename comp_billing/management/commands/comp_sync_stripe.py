@@ -92,6 +92,9 @@ class Command(BaseCommand):
         except StripeError as exc:
             self._tell_summary()
             raise CommandError(f"Reading {self.kind} objects ended: {exc} {AGAIN}") from exc
+        except KeyboardInterrupt as exc:
+            self._tell_summary()
+            raise CommandError(f"Interrupted. {AGAIN}", returncode=130) from exc
         self._tell_summary()
         if not options["no_fetch"]:
             self._fetch()
