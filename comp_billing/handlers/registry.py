@@ -122,11 +122,25 @@ def unregister(handler: Handler[Any]) -> None:
 
 
 def name_of(handler: Handler[Any]) -> str:
-    """The dotted path that a handler is known by from one process to the next."""
-    name = f"{handler.__module__}.{getattr(handler, '__qualname__', type(handler).__qualname__)}"
-    code = getattr(inspect.unwrap(handler), "__code__", None)
-    # Two lambdas of one function would have one name.
-    return f"{name}:{code.co_firstlineno}" if "<" in name and code else name
+    """The dotted path that a handler is known by from one process to the next.
+
+    Those that share one (lambdas, methods of two objects) are numbered as they were registered.
+    """
+    plain, path = inspect.unwrap(handler), _path_of(handler)
+    alike: list[Any] = []
+    for one in _registered:
+        other = inspect.unwrap(one.handler)
+        if other not in alike and _path_of(other) == path:
+            alike.append(other)
+    number = alike.index(plain) if plain in alike else 0
+    return f"{path}#{number + 1}" if number else path
+
+
+def _path_of(handler: Handler[Any]) -> str:
+    plain = inspect.unwrap(handler)
+    # A partial's is that of its function.
+    named: Any = getattr(plain, "func", plain)
+    return f"{named.__module__}.{getattr(named, '__qualname__', type(named).__qualname__)}"
 
 
 def _find(event_type: str, *, stored: bool) -> tuple[Handler[Any], ...]:
@@ -164,5 +178,7 @@ def _check_handler(handler: Handler[Any]) -> None:
         raise TypeError(f"{name} is asynchronous: nothing would wait for it.")
     try:
         inspect.signature(handler).bind("event", "obj", "previous")
+    except ValueError:
+        return  # written in C, and does not tell what it takes
     except TypeError as exc:
         raise TypeError(f"{name} has to take (event, obj, previous): {exc}.") from exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -131,6 +132,12 @@ def test_what_cannot_be_called_with_an_event_is_refused(handler: Any, message: s
         on("x.y")(handler)
 
 
+def test_what_does_not_tell_its_parameters_is_taken_at_its_word(handle: Any) -> None:
+    """Some that are written in C."""
+    handle("x.y", handler=min)
+    assert handlers_of("x.y", stored=False) == (min,)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_handler_for_one_kind_is_given_no_other(handle: Any) -> None:
     """A beginning may be that of events about several kinds of objects."""
@@ -142,14 +149,40 @@ def test_a_handler_for_one_kind_is_given_no_other(handle: Any) -> None:
     assert got == [Invoice.objects.get(), None]
 
 
-def test_a_handler_is_known_by_its_place() -> None:
-    """The same in every process; two that are written in one function differ."""
-    lambdas = [
-        lambda *arguments: None,
-        lambda *arguments: None,
-    ]
-    names = [handlers.name_of(one) for one in (watch, *lambdas)]
-    assert (names[0], len(set(names))) == (f"{__name__}.watch", 3)
+class Desk:
+    """Somebody with a handler as a method, who can be called, too."""
+
+    def watch(self, *arguments: Any) -> None:
+        """Do nothing."""
+
+    def __call__(self, *arguments: Any) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize(
+    ("handlers_alike", "path"),
+    [
+        ([lambda *arguments: None, lambda *arguments: None], "<lambda>"),
+        ([partial(watch), partial(watch)], "watch"),
+        ([Desk().watch, Desk().watch], "Desk.watch"),
+        ([Desk(), Desk()], "Desk"),
+    ],
+)
+def test_handlers_of_one_path_are_told_apart(
+    handle: Any, handlers_alike: list[Any], path: str
+) -> None:
+    """Else the second would count as done with the first; registering one again changes nothing."""
+    first, second = handlers_alike
+    handle("x.y", handler=first)
+    handle("x.y", handler=second)
+    handle("x.z", handler=first)
+    names = [handlers.name_of(one) for one in handlers_of("x.y", stored=False)]
+    assert names == [f"{__name__}.{path}", f"{__name__}.{path}#2"]
+
+
+def test_a_handler_is_known_by_its_path() -> None:
+    """The same in every process, registered or not."""
+    assert handlers.name_of(watch) == f"{__name__}.watch"
 
 
 def test_a_wrapped_handler_keeps_its_name(handle: Any) -> None:

@@ -280,6 +280,15 @@ def test_a_change_of_name_is_not_told(sold: Project) -> None:
     assert mail.outbox == []
 
 
+def test_what_was_archived_long_ago_is_not_told_again(sold: Project) -> None:
+    """With every other change of it."""
+    product = Product.objects.get()
+    changed, created = {**product.data, "active": False}, (product.as_of or 0) + 10
+    tell("product.updated", changed, created=created, previous={"name": "Epidemic?"})
+    events.process_due_events()
+    assert mail.outbox == []
+
+
 def test_a_change_in_other_words_is_told(sold: Project) -> None:
     """An event of another version of the API is a hint: the row does not know yet."""
     archived(Product.objects.get(), api_version="2025-03-31.basil")
