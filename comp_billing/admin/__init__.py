@@ -1,5 +1,10 @@
-"""The mirror of Stripe, the outbox and the events in the admin: to look at, not to edit."""
+"""The mirror of Stripe, the outbox and the events in the admin: to look at, not to edit.
 
-from comp_billing.admin import outbox, proxies
+``StripeObjectAdmin`` serves a host's own kinds of Stripe objects too.
+"""
 
-__all__ = ["outbox", "proxies"]
+from comp_billing.admin import events, outbox, proxies, syncs
+from comp_billing.admin.base import StripeObjectAdmin
+from comp_billing.admin.columns import amount, related
+
+__all__ = ["StripeObjectAdmin", "amount", "events", "outbox", "proxies", "related", "syncs"]

@@ -1,4 +1,4 @@
-"""The proxies in the admin."""
+"""The kinds of Stripe objects that the library mirrors."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
-from django.db import models
-from django.http import HttpRequest
-from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from comp_billing import customers
-from comp_billing.admin.base import PresenceFilter, StripeObjectAdmin, amount, related
+from comp_billing.admin import verbs
+from comp_billing.admin.base import StripeObjectAdmin, at_stripe
+from comp_billing.admin.columns import amount, related
+from comp_billing.admin.filters import PresenceFilter, among
 from comp_billing.models import (
     Charge,
     Customer,
@@ -21,17 +24,25 @@ from comp_billing.models import (
     Meter,
     Plan,
     Product,
+    StripeObject,
     Subscription,
     SubscriptionItem,
 )
+from comp_core.admin.base import moment
 
 USERNAME = get_user_model().USERNAME_FIELD
+STATUS = gettext_lazy("status")
+CUSTOMER = related("customer", gettext_lazy("customer"))
+SUBSCRIPTION_STATES = (
+    *("active", "trialing", "past_due", "unpaid", "paused", "incomplete"),
+    *("incomplete_expired", "canceled"),
+)
 
 
 @admin.register(Product)
 class ProductAdmin(StripeObjectAdmin):
     dashboard = "products"
-    list_display = ["stripe_id", "name", related("project", _("project")), "active"]
+    list_display = ["stripe_id", "name", related("project", gettext_lazy("project")), "active"]
     list_filter = [PresenceFilter, "active"]
     list_select_related = ["project"]
     search_fields = ["stripe_id", "name", "project__name", "project__slug"]
@@ -39,10 +50,17 @@ class ProductAdmin(StripeObjectAdmin):
 
 @admin.register(Meter)
 class MeterAdmin(StripeObjectAdmin):
-    list_display = ["stripe_id", "event_name", related("project", _("project")), "status"]
-    list_filter = [PresenceFilter, "status"]
+    dashboard = "meters"
+    list_display = [
+        "stripe_id",
+        "event_name",
+        related("project", gettext_lazy("project")),
+        "status",
+    ]
+    list_filter = [PresenceFilter, among("status", STATUS, "active", "inactive")]
     list_select_related = ["project"]
     search_fields = ["stripe_id", "event_name", "project__name", "project__slug"]
+    exact = ("pk", "event_name")
 
 
 @admin.register(Plan)
@@ -50,83 +68,82 @@ class PlanAdmin(StripeObjectAdmin):
     dashboard = "prices"
     list_display = [
         "stripe_id",
-        related("product", _("product")),
-        related("meter", _("meter")),
+        related("product", gettext_lazy("product")),
+        related("meter", gettext_lazy("meter")),
         "usage_type",
         "amount_decimal",
         "currency",
         "interval",
         "active",
     ]
-    list_filter = [PresenceFilter, "usage_type", "active", "interval"]
-    list_select_related = ["product", "meter"]
-    search_fields = ["stripe_id", "product__name", "product__stripe_id"]
+    list_filter = [
+        PresenceFilter,
+        "active",
+        among("usage_type", gettext_lazy("usage type"), "metered", "licensed"),
+        among("interval", gettext_lazy("interval"), "day", "week", "month", "year"),
+    ]
+    search_fields = ["stripe_id", "product__name"]
+    exact = ("pk", "product", "meter")
 
 
 @admin.register(Customer)
 class CustomerAdmin(StripeObjectAdmin):
     dashboard = "customers"
-    list_display = ["stripe_id", "email", "user", "default_payment_method"]
+    list_display = [
+        "stripe_id",
+        "email",
+        related("user", gettext_lazy("user")),
+        "default_payment_method",
+    ]
     list_select_related = ["user"]
     search_fields = ["stripe_id", "email", f"user__{USERNAME}"]
-    actions = ["reopen"]
+    actions = ["fetch_again", "reopen"]
 
     def has_reopen_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("comp_billing.change_customer")
+        return verbs.may_change(self, request)
 
-    @admin.action(description=_("Open the billing account again"), permissions=["reopen"])
-    def reopen(self, request: HttpRequest, queryset: models.QuerySet[Customer]) -> None:
+    @admin.action(
+        description=gettext_lazy("Open the billing account again"), permissions=["reopen"]
+    )
+    def reopen(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
         """For users whose customer was deleted at Stripe. Enqueues only."""
-        count = customers.reopen(queryset)
+        found = verbs.chosen(self, request, rows, instead="")
+        if found is None:
+            return None
+        count = customers.reopen(Customer.all_objects.filter(pk__in=[row.pk for row in found]))
+        if count:
+            verbs.record(request, found, _("Asked for the billing account to be opened again."))
         text = ngettext(
             "The worker will make %d new customer.", "The worker will make %d new customers.", count
         )
         self.message_user(request, text % count, messages.SUCCESS)
-
-
-COLUMNS = ("stripe_id", "plan", "current_period_start", "current_period_end", "deleted")
-
-
-class ItemInline(admin.TabularInline[Any, Any]):
-    """The plans of a subscription, removed ones included."""
-
-    model = SubscriptionItem
-    fields = COLUMNS
-    readonly_fields = COLUMNS
-    extra = 0
-    can_delete = False
-    show_change_link = True
-
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        return SubscriptionItem.all_objects.select_related("plan").order_by("stripe_id")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+        return None
 
 
 @admin.register(Subscription)
 class SubscriptionAdmin(StripeObjectAdmin):
     dashboard = "subscriptions"
-    list_display = ["stripe_id", related("customer", _("customer")), "status"]
-    list_filter = [PresenceFilter, "status"]
-    list_select_related = ["customer"]
-    search_fields = ["stripe_id", "customer__stripe_id", "customer__email"]
-    inlines = [ItemInline]
+    list_display = ["stripe_id", CUSTOMER, "status"]
+    list_filter = [PresenceFilter, among("status", STATUS, *SUBSCRIPTION_STATES)]
+    search_fields = ["stripe_id", "customer__email"]
+    exact = ("pk", "customer")
 
 
 @admin.register(SubscriptionItem)
 class SubscriptionItemAdmin(StripeObjectAdmin):
     list_display = [
         "stripe_id",
-        related("subscription", _("subscription")),
-        related("plan", _("plan")),
-        "current_period_end",
+        related("subscription", gettext_lazy("subscription")),
+        related("plan", gettext_lazy("plan")),
+        moment("current_period_end", gettext_lazy("period ends")),
     ]
-    list_select_related = ["subscription", "plan"]
-    search_fields = ["stripe_id", "subscription__stripe_id", "plan__stripe_id"]
+    search_fields = ["stripe_id"]
+    exact = ("pk", "subscription", "plan")
+
+    def dashboard_url(self, obj: StripeObject) -> str:
+        """It is shown on its subscription's page."""
+        key = getattr(obj, "subscription_id", None)
+        return at_stripe("subscriptions", key, livemode=obj.livemode) if key else ""
 
 
 @admin.register(Invoice)
@@ -135,30 +152,40 @@ class InvoiceAdmin(StripeObjectAdmin):
     list_display = [
         "stripe_id",
         "number",
-        related("customer", _("customer")),
+        CUSTOMER,
         "status",
-        amount("total", _("total")),
-        amount("amount_paid", _("paid")),
-        related("charge", _("charge")),
+        amount("total", gettext_lazy("total")),
+        amount("amount_paid", gettext_lazy("paid")),
+        related("charge", gettext_lazy("charge")),
+        moment("created", gettext_lazy("created")),
+    ]
+    list_filter = [
+        PresenceFilter,
+        among("status", STATUS, "draft", "open", "paid", "uncollectible", "void"),
         "created",
     ]
-    list_filter = [PresenceFilter, "status", "created"]
-    list_select_related = ["customer", "charge"]
-    search_fields = ["stripe_id", "number", "customer__stripe_id", "customer__email"]
+    search_fields = ["stripe_id", "number", "customer__email"]
+    exact = ("pk", "customer", "subscription", "charge")
 
 
 @admin.register(InvoicePayment)
 class InvoicePaymentAdmin(StripeObjectAdmin):
     list_display = [
         "stripe_id",
-        related("invoice", _("invoice")),
+        related("invoice", gettext_lazy("invoice")),
+        related("charge", gettext_lazy("charge")),
         "payment_intent",
         "status",
         "is_default",
     ]
-    list_filter = [PresenceFilter, "status"]
-    list_select_related = ["invoice"]
-    search_fields = ["stripe_id", "invoice__stripe_id", "payment_intent"]
+    list_filter = [PresenceFilter, among("status", STATUS, "open", "paid", "canceled")]
+    search_fields = ["stripe_id", "payment_intent"]
+    exact = ("pk", "invoice", "charge", "payment_intent")
+
+    def dashboard_url(self, obj: StripeObject) -> str:
+        """Its payment's page."""
+        key = getattr(obj, "payment_intent", "") or getattr(obj, "charge_id", None)
+        return at_stripe("payments", key, livemode=obj.livemode) if key else ""
 
 
 @admin.register(Charge)
@@ -166,10 +193,11 @@ class ChargeAdmin(StripeObjectAdmin):
     dashboard = "payments"
     list_display = [
         "stripe_id",
-        related("customer", _("customer")),
-        amount("amount", _("amount")),
+        CUSTOMER,
+        amount("amount", gettext_lazy("amount")),
         "status",
+        moment("created", gettext_lazy("created")),
     ]
-    list_filter = [PresenceFilter, "status"]
-    list_select_related = ["customer"]
-    search_fields = ["stripe_id", "customer__stripe_id", "customer__email", "payment_intent"]
+    list_filter = [PresenceFilter, among("status", STATUS, "succeeded", "pending", "failed")]
+    search_fields = ["stripe_id", "customer__email", "payment_intent"]
+    exact = ("pk", "customer", "payment_intent")
