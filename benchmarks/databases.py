@@ -55,20 +55,26 @@ class Databases:
         self.directory = directory
         self.server = connections[ALIAS]
         self.made: list[Copy] = []
-        self.template = self._new("template")
+        # Databases that several benchmarks start from, by what is in them.
+        self.kept: dict[str, Copy] = {}
+        self.template = self.empty("template")
         self.template.use()
         call_command("migrate", verbosity=0)
         self.template.wrapper.close()
 
-    def copy(self, label: str) -> Copy:
-        """A fresh database in the state after migrate, in use."""
-        made = self._new(label)
+    def copy(self, label: str, *, of: Copy | None = None) -> Copy:
+        """A fresh database in the state after migrate, in use; or a copy of another one, which
+        nobody may be connected to."""
+        made = self._new(label, template=(of or self.template).name)
         made.use()
         return made
 
-    def _new(self, label: str) -> Copy:
+    def empty(self, label: str) -> Copy:
+        """A database without any tables, not in use."""
+        return self._new(label)
+
+    def _new(self, label: str, *, template: str = "") -> Copy:
         name = f"comp_bench_{os.getpid()}_{len(self.made)}_{label}"
-        template = self.made[0].name if self.made else ""
         if self.server.vendor == "sqlite":
             name = str(self.directory / f"{name}.sqlite3")
             if template:

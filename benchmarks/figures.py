@@ -17,10 +17,14 @@ class Sizes:
     rows: int = 100_000
     reports: int = 1_000_000
     seconds: float = 3.0
+    # Webhooks of ours and of the rival's in each round, and objects of each kind to sync.
+    events: int = 200
+    rival_events: int = 40
+    objects: int = 2_000
 
 
 # Shows that everything works and measures nothing.
-QUICK = Sizes(repeat=2, rows=300, reports=1_000, seconds=0.1)
+QUICK = Sizes(repeat=2, rows=300, reports=1_000, seconds=0.1, events=8, rival_events=4, objects=12)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Figure:
     rival: Sample | None = None
     paired: bool = False
     at_most: float | None = None
+    at_least: float | None = None
     parts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -71,10 +76,17 @@ class Figure:
     @property
     def holds(self) -> bool | None:
         """Whether the target is met; None: there is none."""
-        if self.at_most is None:
-            return None
         ratio = self.ratio
-        return (self.ours.median if ratio is None else ratio) <= self.at_most
+        value = self.ours.median if ratio is None else ratio
+        if self.at_least is not None:
+            return value >= self.at_least
+        return None if self.at_most is None else value <= self.at_most
+
+    @property
+    def target(self) -> str | None:
+        if self.at_least is not None:
+            return f">= {self.at_least:g}"
+        return None if self.at_most is None else f"<= {self.at_most:g}"
 
     def as_json(self, database: str) -> dict[str, Any]:
         rival = None if self.rival is None else self.rival.summary()
@@ -85,7 +97,7 @@ class Figure:
             "ours": self.ours.summary(),
             "rival": rival and {"name": self.rival_name, **rival},
             "ratio": None if self.ratio is None else _short(self.ratio),
-            "target": None if self.at_most is None else f"<= {self.at_most:g}",
+            "target": self.target,
             "holds": self.holds,
             "parts": self.parts,
         }

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
+from benchmarks.bodies.events import SECRET
 from tests.settings import *  # noqa: F403
-from tests.settings import DATABASES, INSTALLED_APPS
+from tests.settings import COMP_BILLING, DATABASES, INSTALLED_APPS
 
 INSTALLED_APPS = [*INSTALLED_APPS, "benchmarks"]
 # As in deployment; for the rival too.
 DATABASES["default"]["CONN_MAX_AGE"] = 60
+COMP_BILLING = {
+    **COMP_BILLING,
+    "WEBHOOK_SECRETS": [SECRET],
+    "API_BASE": os.environ.get("COMP_BENCH_STRIPE", COMP_BILLING["API_BASE"]),
+}

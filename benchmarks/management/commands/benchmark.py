@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import time
@@ -13,7 +14,16 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from benchmarks import child_start, claims, end_to_end, loops, progress, statements, threads
+from benchmarks import (
+    child_start,
+    claims,
+    end_to_end,
+    loops,
+    progress,
+    statements,
+    threads,
+    webhooks,
+)
 from benchmarks.databases import Databases, databases
 from benchmarks.figures import QUICK, Figure, Sizes
 
@@ -26,6 +36,7 @@ FIGURES: dict[str, Measure] = {
     "loops": loops.measure,
     "progress": progress.measure,
     "threads": threads.measure,
+    "webhooks": webhooks.measure,
 }
 
 
@@ -55,11 +66,8 @@ class Command(BaseCommand):
 
 def _sizes(options: dict[str, Any]) -> Sizes:
     start = QUICK if options["quick"] else Sizes()
-    return Sizes(
-        repeat=options["repeat"] or start.repeat,
-        rows=options["rows"] or start.rows,
-        reports=start.reports,
-        seconds=start.seconds,
+    return dataclasses.replace(
+        start, repeat=options["repeat"] or start.repeat, rows=options["rows"] or start.rows
     )
 
 
