@@ -1,0 +1,1 @@
+"""What anybody can send to the webhooks, and what becomes of it: requests tried / 5xx / rows."""
