@@ -59,7 +59,7 @@ class CompBillingConfig(AppConfig):
             usage,
         )
         from comp_billing.handlers import charges, links
-        from comp_billing.sync import fetching, requests
+        from comp_billing.sync import fetching, gaps, requests
         from comp_core.maintenance import register_loop
 
         # Imported for their handlers of events.
@@ -72,6 +72,7 @@ class CompBillingConfig(AppConfig):
         register_loop("comp_billing.events", events.process_due_events, seconds=2, everywhere=True)
         register_loop("comp_billing.fetching", fetching.fetch_due, seconds=5)
         register_loop("comp_billing.lists", requests.read_requested, seconds=5)
+        register_loop("comp_billing.gaps", gaps.repair_undelivered, seconds=gaps.pause)
         register_loop("comp_billing.charges", mirror.mend_links, seconds=60)
 
     def _register_probes(self) -> None:

@@ -34,6 +34,12 @@ class BillingSettings(SettingsDict):
     WEBHOOK_TOLERANCE_SECONDS = Setting(300, "Largest age, and lead, of a webhook's signature.")
     WEBHOOK_MAX_BYTES = Setting(1_048_576, "Largest webhook body that is read.")
     EVENT_MAX_ATTEMPTS = Setting(12, "How often an event's handlers are tried before it is dead.")
+    REPAIR_EVENTS_SECONDS = Setting(
+        3600,
+        "How often the worker asks Stripe for events that it could not deliver; 0: never.",
+        types=(int, float),
+        minimum=0,
+    )
     SEND_RECEIPTS = Setting(True, "Whether a paid invoice is confirmed to the user by e-mail.")
     SYNC_REQUESTS_PER_SECOND = Setting(
         20,

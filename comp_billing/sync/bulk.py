@@ -71,7 +71,7 @@ def read(
 
     Makes calls. Raises ListBusy, or a StripeError, which is kept in the row; what was read stays.
     """
-    with _held(model.kind, using=using) as row:
+    with held(model.kind, using=using) as row:
         reader = _Reader(model, row, using=using)
         reader.begin(created_gte, anew=anew, rewrite=rewrite)
         while pages is None or reader.tally.pages < pages:
@@ -84,7 +84,7 @@ def read(
 
 
 @contextmanager
-def _held(kind: str, *, using: str) -> Iterator[Sync]:
+def held(kind: str, *, using: str) -> Iterator[Sync]:
     """The row of a kind, ours until the end of the block or of the lease."""
     rows = Sync.objects.using(using)
     rows.bulk_create([Sync(kind=kind)], ignore_conflicts=True)

@@ -54,18 +54,18 @@ def asked() -> int:
     return _bucket.taken
 
 
-def ask(path: str, params: dict[str, Any] | None = None) -> Answer:
+def ask(path: str, params: dict[str, Any] | None = None, *, tries: int = TRIES) -> Answer:
     """Read something of Stripe's, no faster than ``COMP_BILLING["SYNC_REQUESTS_PER_SECOND"]``.
 
     Waits and asks again when Stripe is too busy or away, a few times. Raises a StripeError.
     """
-    for attempt in range(1, TRIES + 1):
+    for attempt in range(1, tries + 1):
         _bucket.take(per_second=conf.SYNC_REQUESTS_PER_SECOND)
         try:
             # Not repeated by the SDK, whose requests would be neither paced nor counted.
             return stripe_api.call("get", path, params, retries=0)
         except (StripeRateLimited, StripeUnavailable) as exc:
-            if attempt == TRIES:
+            if attempt == tries:
                 raise
             logger.info("Stripe is asked again for %s: %s", path.partition("?")[0], exc)
             time.sleep(_pause(attempt, exc))
