@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 
 from django.db import DEFAULT_DB_ALIAS
@@ -52,10 +53,13 @@ def read_requested(*, pages: int = PAGES, using: str = DEFAULT_DB_ALIAS) -> int:
     """
     if not stripe_api.is_configured():
         return 0
-    left = pages
+    read: Counter[str] = Counter()
     for model in _requested(using):
+        left = pages - read.total()
+        if not left:
+            break
         try:
-            left -= bulk.read(model, pages=left, using=using).pages
+            bulk.read(model, pages=left, told=lambda tally: read.update([tally.kind]), using=using)
         except ListBusy:
             continue
         except (StripeUnavailable, StripeRateLimited) as exc:
@@ -68,9 +72,7 @@ def read_requested(*, pages: int = PAGES, using: str = DEFAULT_DB_ALIAS) -> int:
             # One kind that cannot be read must not hold up the others.
             log_error(logger, "Reading the list of %s objects failed", model.kind, exc=exc)
             _drop(model, using=using, error=f"Unexpected {type(exc).__name__}; see the log.")
-        if left <= 0:
-            break
-    return pages - left
+    return read.total()
 
 
 def _requested(using: str) -> list[type[StripeObject]]:
