@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from django.db import (
@@ -72,7 +73,7 @@ def event_of(payload: dict[str, Any]) -> Event:
     request = payload.get("request")
     # Until 2017-05-25 the request was its id alone.
     request_id = request if isinstance(request, str) else shapes.mapping(request).get("id")
-    return Event(
+    return _unsaved(
         stripe_id=key,
         type=event_type,
         api_version=shapes.text(payload.get("api_version")),
@@ -83,7 +84,18 @@ def event_of(payload: dict[str, Any]) -> Event:
         payload=payload,
         request_id=shapes.text(request_id),
         idempotency_key=shapes.text(shapes.mapping(request).get("idempotency_key")),
+        handled=[],
     )
+
+
+def _unsaved(**given: Any) -> Event:
+    """An event with these values. Given all in their order, Django makes it in a third the time."""
+    return Event(*{**_defaults(), **given}.values())
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    return {field.attname: field.get_default() for field in Event._meta.concrete_fields}
 
 
 def ingest(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connections, models
 from django.db.backends.base.operations import BaseDatabaseOperations
 
+from comp_billing import shapes
 from comp_billing.mirror.clean import storable
 
 Adapter = Callable[[Any], Any]
@@ -25,17 +26,19 @@ def adapter(field: models.Field[Any, Any], using: str) -> Adapter | None:
     if isinstance(field, models.JSONField):
         return _json
     target = _target(field)
+    # Ids have been measured already; see shapes.ref.
+    if target.primary_key and getattr(target, "max_length", 0) == shapes.MAX_ID_LENGTH:
+        return None
     if isinstance(target, models.CharField) and target.max_length:
         return partial(_cut, target.max_length)
     # The same on every database: SQLite itself would hold more.
     bounds = BaseDatabaseOperations.integer_field_ranges.get(target.get_internal_type())
     if bounds and isinstance(target, models.IntegerField):
         return partial(_bound, *bounds)
-    if type(target) in (models.TextField, models.BooleanField):
-        return None
     if isinstance(target, models.DateTimeField):
         return partial(_moment, using)
-    return partial(_any, field, using)
+    is_plain = type(target) in (models.TextField, models.BooleanField)
+    return None if is_plain else partial(_any, field, using)
 
 
 def _target(field: models.Field[Any, Any]) -> models.Field[Any, Any]:

@@ -14,16 +14,17 @@ from django.db import connections, models, transaction
 
 MAX_IDS = 200_000
 
-_known: dict[tuple[str, str, str], set[str]] = {}
+_known: dict[tuple[str, str], dict[str, set[str]]] = {}
 
 
 def _bucket(model: type[models.Model], using: str) -> set[str]:
     # The database's name too: test databases share an alias with the real one.
-    name = str(connections[using].settings_dict["NAME"])
-    return _known.setdefault((using, name, model._meta.label), set())
+    tables = _known.setdefault((using, str(connections[using].settings_dict["NAME"])), {})
+    return tables.setdefault(model._meta.label, set())
 
 
 def unknown(model: type[models.Model], ids: Iterable[str], *, using: str) -> set[str]:
+    """Those of the ids that may have no row."""
     return set(ids) - _bucket(model, using)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django.db import connections, models
@@ -32,6 +32,17 @@ TIED = "t.as_of = excluded.as_of AND (t.rank = excluded.rank OR t.rank = 0)"
 IS_NEWS = "t.as_of IS NULL OR t.deleted <> excluded.deleted OR t.fetch_at IS NOT NULL"
 
 
+# On SQLite, Django looks for each %s with a regular expression, whenever a statement is executed:
+# that takes as long as the statement. Named parameters are spared it.
+NAMES = [f"p{number}" for number in range(100)]
+
+
+@lru_cache(maxsize=256)
+def _named(sql: str) -> str:
+    first, *others = sql.split("%s")
+    return first + "".join(f"%({NAMES[n]})s{text}" for n, text in enumerate(others))
+
+
 class Statement:
     """``INSERT … ON CONFLICT`` for one model on one database."""
 
@@ -44,8 +55,9 @@ class Statement:
         self.batch_rows = max(1, connection.ops.bulk_batch_size(self.fields, [None] * 1000))
         self.quote = connection.ops.quote_name
         self.table = self.quote(model._meta.db_table)
-        self.adapters: list[tuple[str, Any, Adapter | None]] = [
-            (field.attname, _default(field), adapter(field, using)) for field in self.fields
+        self.defaults: dict[str, Any] = {f.attname: _default(f) for f in self.fields}
+        self.adapters: list[tuple[str, Adapter | None]] = [
+            (field.attname, adapter(field, using)) for field in self.fields
         ]
         self.columns = ", ".join(self.quote(str(field.column)) for field in self.fields)
         self.places = ", ".join(["%s"] * len(self.fields))
@@ -64,18 +76,20 @@ class Statement:
         return written
 
     def run(self, source: str, params: Sequence[Any], conflict: str) -> set[str]:
+        values: Any
         # Names from the model's metadata, quoted; values are parameters.
         insert = f"INSERT INTO {self.table} AS t ({self.columns}) {source}"
+        sql, values = f"{insert} ON CONFLICT {conflict}", params
+        if self.is_sqlite and len(params) < len(NAMES):
+            sql, values = _named(sql), dict(zip(NAMES, params, strict=False))
         with connections[self.using].cursor() as cursor:
-            cursor.execute(f"{insert} ON CONFLICT {conflict}", params)
+            cursor.execute(sql, values)
             return {key for (key,) in cursor.fetchall()}
 
     def adapt(self, row: dict[str, Any]) -> list[Any]:
         """A row's values as the driver wants them; columns not given get their defaults."""
-        return [
-            value if fit is None else fit(value)
-            for value, fit in ((row.get(name, empty), fit) for name, empty, fit in self.adapters)
-        ]
+        row = {**self.defaults, **row}
+        return [row[name] if fit is None else fit(row[name]) for name, fit in self.adapters]
 
 
 def _default(field: models.Field[Any, Any]) -> Any:
@@ -94,6 +108,15 @@ class Upsert(Statement):
     def __init__(self, model: type[StripeObject], using: str) -> None:
         super().__init__(model, using)
         self.kind, self.model = model.kind, model
+        # The first branch of a union, so that its columns have their types from the table.
+        constants = {
+            "as_of": "CAST(%s AS bigint)",
+            "rank": "CAST(%s AS smallint)",
+            "deleted": "TRUE",
+        }
+        self.removal = ", ".join(
+            constants.get(f.attname, self.quote(str(f.column))) for f in self.fields
+        )
         self.differs = f"t.data {'IS NOT' if self.is_sqlite else 'IS DISTINCT FROM'} excluded.data"
         self.told = self._conflict(self._changes())
         self.mixed = self._conflict(self._changes_or_tombstone())
@@ -110,16 +133,16 @@ class Upsert(Statement):
     def replace(
         self,
         rows: Sequence[dict[str, Any]],
-        gone: dict[str, Any],
         *,
+        stamp: tuple[int, int],
         link: str,
         owners: Sequence[str],
     ) -> set[str]:
         """The same for children told whole: in the same statement, those that their ``owners``
-        (in the column ``link``) no longer name are written as ``gone``, unless they are newer
+        (in the column ``link``) no longer name are gone as of ``stamp``, unless they are newer
         news."""
         named = [row["stripe_id"] for row in rows]
-        branches, params = [self._missing(gone, link, owners, named)], [*owners, *named]
+        branches, params = [self._missing(link, owners, named)], [*stamp, *owners, *named]
         written: set[str] = set()
         for row in rows:
             branches.append(f"SELECT {self.places}")
@@ -134,19 +157,11 @@ class Upsert(Statement):
         key = 1 + [field.attname for field in self.fields].index("stripe_id")
         return self.run(f"{source} ORDER BY {key}", [*params, self._fetch_at()], self.mixed)
 
-    def _missing(
-        self, gone: dict[str, Any], link: str, owners: Sequence[str], named: Sequence[str]
-    ) -> str:
-        # First, so that the columns have their types from the table.
-        constants = {"as_of": int(gone["as_of"]), "rank": int(gone["rank"]), "deleted": "TRUE"}
-        values = ", ".join(
-            str(constants[f.attname]) if f.attname in constants else self.quote(str(f.column))
-            for f in self.fields
-        )
+    def _missing(self, link: str, owners: Sequence[str], named: Sequence[str]) -> str:
         column = self.quote(str(self.model._meta.get_field(link).column))
         where = f"{column} IN ({_places(owners)}) AND NOT deleted"
         where += f" AND stripe_id NOT IN ({_places(named)})" if named else ""
-        return f"SELECT {values} FROM {self.table} WHERE {where}"  # noqa: S608
+        return f"SELECT {self.removal} FROM {self.table} WHERE {where}"  # noqa: S608
 
     def _none(self) -> str:
         return f"SELECT {self.columns} FROM {self.table} WHERE 1 = 0"  # noqa: S608

@@ -147,7 +147,7 @@ def _replace(
     link = next(name for name, parent in parents(model).items() if parent is owners[0].model)
     written = upsert_statement(model, using).replace(
         [row.values for row in children],
-        {"as_of": owners[0].stamp.as_of, "rank": owners[0].stamp.rank},
+        stamp=(owners[0].stamp.as_of, owners[0].stamp.rank),
         link=link,
         owners=sorted({owner.id for owner in owners}),
     )
