@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin import display
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import ForeignKey, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
@@ -37,10 +38,12 @@ class StripeObjectAdmin(LargeTableAdmin):
     """The list and the pages of one kind.
 
     ``dashboard`` is the path of such an object's page at Stripe, below which its id follows;
-    empty when it has none. ``exact`` are the lookups by which an id is found, beside its own.
+    empty when it has none. ``exact`` are the lookups by which an id is found, beside its own;
+    ``readable`` the columns, by field, that its page shows in a field's place.
     """
 
     dashboard: ClassVar[str] = ""
+    readable: ClassVar[dict[str, Any]] = {}
     search_fields = ["stripe_id"]
     ordering = ["-as_of", "-stripe_id"]
     sortable_by: ClassVar[Any] = ["stripe_id", SAID_AT]
@@ -58,15 +61,16 @@ class StripeObjectAdmin(LargeTableAdmin):
         return rows.select_related(*(one.name for one in fields if isinstance(one, ForeignKey)))
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        return [*super().get_list_display(request), SAID_AT, "state"]
+        return [*super().get_list_display(request), SAID_AT, "oddity"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        own = [field.name for field in self.model._meta.fields if field.name not in GUARDED]
+        names = [field.name for field in self.model._meta.fields if field.name not in GUARDED]
+        own = [self.readable.get(name, name) for name in names]
         kept = ["state", SAID_AT, "api_version", "livemode"]
         return [
             (None, {"fields": ["stripe_id", "at_stripe", *own]}),
             (gettext_lazy("What is known of it"), {"fields": kept}),
-            (gettext_lazy("As received"), {"fields": ["received"]}),
+            (gettext_lazy("As received"), {"fields": ["received"], "classes": ["collapse"]}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
@@ -76,7 +80,12 @@ class StripeObjectAdmin(LargeTableAdmin):
 
     @display(description=gettext_lazy("state"))
     def state(self, obj: StripeObject) -> str:
-        return state_of(obj) or ("-" if obj.as_of is None else _("As Stripe last said"))
+        return state_of(obj) or _("As Stripe last said")
+
+    @display(description=gettext_lazy("state"))
+    def oddity(self, obj: StripeObject) -> str:
+        """In lists only what is out of the ordinary is told."""
+        return state_of(obj) or "-"
 
     @display(description=gettext_lazy("received"))
     def received(self, obj: StripeObject) -> str:
@@ -140,7 +149,7 @@ class StripeObjectAdmin(LargeTableAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        obj = self.get_object(request, object_id)
+        obj = self.get_object(request, unquote(object_id))
         context = {
             "may_act": self.has_fetch_permission(request),
             "verb": "fetch_again",

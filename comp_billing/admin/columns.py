@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.admin import display
+from django.contrib.admin.utils import quote
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -46,7 +47,9 @@ def related(name: str, description: Any) -> Any:
 def link(model: Any, key: Any, text: Any) -> str:
     """To a row's page; the text alone when there is no such page."""
     try:
-        url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[key])
+        # The admin writes "cus_ab" as "cus_5Fab", and reads "_ab" as something else.
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
+        url = reverse(name, args=[quote(key)])
     except NoReverseMatch:
         return str(text)
     return format_html('<a href="{}">{}</a>', url, text)

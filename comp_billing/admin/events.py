@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin import display
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -31,15 +32,16 @@ class EventAdmin(LargeTableAdmin):
     """Every event that has arrived."""
 
     list_display = [
-        "stripe_id",
         "type",
-        CREATED,
         "progress",
+        CREATED,
         "attempts",
         "error",
         related("customer", gettext_lazy("customer")),
         related("invoice", gettext_lazy("invoice")),
+        "stripe_id",
     ]
+    ordering = ["-created", "-pk"]
     list_filter = [StateFilter, TypeFilter, "is_thin", "created"]
     search_fields = ["stripe_id__exact", "type__startswith"]
     search_help_text = gettext_lazy(
@@ -59,7 +61,7 @@ class EventAdmin(LargeTableAdmin):
             (None, {"fields": said}),
             (gettext_lazy("What became of it"), {"fields": [*done, "handled"]}),
             (gettext_lazy("Where it came from"), {"fields": [*source, "idempotency_key"]}),
-            (gettext_lazy("As received"), {"fields": ["received"]}),
+            (gettext_lazy("As received"), {"fields": ["received"], "classes": ["collapse"]}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
@@ -139,8 +141,10 @@ class EventAdmin(LargeTableAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
+        obj = self.get_object(request, unquote(object_id))
+        is_idle = obj is not None and obj.state == EventState.INERT
         context = {
-            "may_act": self.has_process_permission(request),
+            "may_act": self.has_process_permission(request) and not is_idle,
             "verb": "make_due",
             "verb_name": _("Process again"),
         }

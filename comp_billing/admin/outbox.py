@@ -6,16 +6,18 @@ import uuid
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin import display
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from comp_billing.admin.columns import related
+from comp_billing.admin.columns import link, related
 from comp_billing.admin.filters import KindFilter
 from comp_billing.admin.large import LargeTableAdmin
 from comp_billing.models import Intent, Reservation, UsageRecord
 from comp_core.admin.base import moment
+from comp_core.models import Run
 
 USERNAME = get_user_model().USERNAME_FIELD
 
@@ -25,16 +27,16 @@ class UsageRecordAdmin(LargeTableAdmin):
     """The outbox of usage: what was sent, and what waits or was refused."""
 
     list_display = [
-        "identifier",
-        "run_id",
-        related("meter", _("meter")),
-        related("subscription_item", _("item")),
-        "stripe_customer_id",
+        "short_id",
+        "state",
         "quantity",
         moment("used_at", _("used at")),
-        "state",
         "attempts",
         "error_code",
+        "of_run",
+        "stripe_customer_id",
+        related("meter", _("meter")),
+        related("subscription_item", _("item")),
     ]
     list_filter = ["state", "used_at"]
     ordering = ["-created"]
@@ -42,6 +44,14 @@ class UsageRecordAdmin(LargeTableAdmin):
     search_fields = ["stripe_customer_id__startswith"]
     search_help_text = _("The id of a customer, a meter, an item, a run or a record")
     exact = ("stripe_customer_id", "meter", "subscription_item")
+
+    @display(description=_("record"))
+    def short_id(self, record: UsageRecord) -> str:
+        return str(record.pk)[:8]
+
+    @display(description=_("run"))
+    def of_run(self, record: UsageRecord) -> str:
+        return link(Run, record.run_id, str(record.run_id)[:8])
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -59,7 +69,8 @@ class ReservationAdmin(LargeTableAdmin):
     """Money held back for runs under way."""
 
     list_display = [
-        "run_id",
+        "pk",
+        "of_run",
         "payer",
         "amount",
         "settled_amount",
@@ -71,6 +82,10 @@ class ReservationAdmin(LargeTableAdmin):
     sortable_by: ClassVar[tuple[str, ...]] = ()
     search_fields = ["payer__display_name", f"payer__user__{USERNAME}"]
     exact = ("subscription_item",)
+
+    @display(description=_("run"))
+    def of_run(self, reservation: Reservation) -> str:
+        return link(Run, reservation.run_id, str(reservation.run_id)[:8])
 
 
 @admin.register(Intent)

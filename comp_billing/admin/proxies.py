@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin import display
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -33,6 +34,8 @@ from comp_core.admin.base import moment
 USERNAME = get_user_model().USERNAME_FIELD
 STATUS = gettext_lazy("status")
 CUSTOMER = related("customer", gettext_lazy("customer"))
+TOTAL, PAID = amount("total", gettext_lazy("total")), amount("amount_paid", gettext_lazy("paid"))
+DUE, CHARGED = amount("amount_due", gettext_lazy("due")), amount("amount", gettext_lazy("amount"))
 SUBSCRIPTION_STATES = (
     *("active", "trialing", "past_due", "unpaid", "paused", "incomplete"),
     *("incomplete_expired", "canceled"),
@@ -93,11 +96,15 @@ class CustomerAdmin(StripeObjectAdmin):
         "stripe_id",
         "email",
         related("user", gettext_lazy("user")),
-        "default_payment_method",
+        "has_payment_method",
     ]
     list_select_related = ["user"]
     search_fields = ["stripe_id", "email", f"user__{USERNAME}"]
     actions = ["fetch_again", "reopen"]
+
+    @display(description=gettext_lazy("card"), boolean=True)
+    def has_payment_method(self, obj: Customer) -> bool:
+        return bool(obj.default_payment_method)
 
     def has_reopen_permission(self, request: HttpRequest) -> bool:
         return verbs.may_change(self, request)
@@ -149,13 +156,14 @@ class SubscriptionItemAdmin(StripeObjectAdmin):
 @admin.register(Invoice)
 class InvoiceAdmin(StripeObjectAdmin):
     dashboard = "invoices"
+    readable = {"total": TOTAL, "amount_due": DUE, "amount_paid": PAID}
     list_display = [
         "stripe_id",
         "number",
         CUSTOMER,
         "status",
-        amount("total", gettext_lazy("total")),
-        amount("amount_paid", gettext_lazy("paid")),
+        TOTAL,
+        PAID,
         related("charge", gettext_lazy("charge")),
         moment("created", gettext_lazy("created")),
     ]
@@ -191,10 +199,11 @@ class InvoicePaymentAdmin(StripeObjectAdmin):
 @admin.register(Charge)
 class ChargeAdmin(StripeObjectAdmin):
     dashboard = "payments"
+    readable = {"amount": CHARGED}
     list_display = [
         "stripe_id",
         CUSTOMER,
-        amount("amount", gettext_lazy("amount")),
+        CHARGED,
         "status",
         moment("created", gettext_lazy("created")),
     ]

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.utils import quote
 from django.contrib.auth import get_permission_codename
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -53,7 +54,7 @@ def back(admin: ModelAdmin[Any], request: HttpRequest, rows: list[Any]) -> HttpR
     if "on_page" not in request.POST or len(rows) != 1:
         return None
     name = f"admin:{admin.opts.app_label}_{admin.opts.model_name}_change"
-    return redirect(name, rows[0].pk)
+    return redirect(name, quote(rows[0].pk))
 
 
 def tell_refetch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -108,12 +109,13 @@ def test_placeholders_that_stay(site: Site) -> None:
 
 
 def test_rows_whose_fetching_fails(site: Site) -> None:
-    """They are tried again and again, and are not what Stripe has."""
+    """They are tried again and again, and are not what Stripe has; told once, due or not."""
     put(customer())
     Customer.objects.update(fetch_at=timezone.now() + timedelta(hours=1), fetch_attempts=8)
-    assert bad(mirrored.mirror) == [
-        "problem: Objects that could not be fetched from Stripe for more than an hour: customer 1."
-    ]
+    waiting = bad(mirrored.mirror)
+    Customer.objects.update(fetch_at=back(hours=2))
+    said = "problem: Objects that could not be fetched from Stripe for more than an hour: customer"
+    assert (waiting, bad(mirrored.mirror)) == ([f"{said} 1."], [f"{said} 1."])
 
 
 def test_lists_that_were_read(site: Site) -> None:
@@ -133,6 +135,13 @@ def test_lists_that_nobody_reads(site: Site) -> None:
     assert bad(mirrored.syncs) == [
         "problem: The list of customer objects was to be read 3 hours ago. Nobody reads it."
     ]
+
+
+def test_a_list_that_is_being_read(site: Site) -> None:
+    """However long it takes: somebody holds the lease."""
+    held = {"lease_token": uuid.uuid4(), "lease_expires_at": timezone.now() + timedelta(minutes=1)}
+    Sync.objects.create(kind="customer", requested_at=back(hours=3), **held)
+    assert bad(mirrored.syncs) == []
 
 
 def test_a_list_whose_reading_failed(site: Site) -> None:
