@@ -13,7 +13,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.crypto import get_random_string
 
-from comp_billing import intents, stripe_api
+from comp_billing import intents, shapes, stripe_api
 from comp_billing.conf import conf
 from comp_billing.intents import Kind
 from comp_billing.models import Intent, IntentState, Meter, Plan, Product
@@ -248,10 +248,10 @@ def _create_price(intent: Intent) -> Answer:
 
 def _find_price(intent: Intent) -> Answer | None:
     def same(price: dict[str, Any]) -> bool:
-        recurring = price.get("recurring") or {}
+        meter = shapes.ref(shapes.recurring(price).get("meter"))
         return bool(
-            price["product"] == intent.params["product"]
-            and recurring.get("meter") == intent.params["recurring"]["meter"]
+            shapes.ref(price.get("product")) == intent.params["product"]
+            and meter == intent.params["recurring"]["meter"]
         )
 
     asked = {"lookup_keys": [intent.params["lookup_key"]], "active": True}

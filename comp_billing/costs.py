@@ -136,19 +136,18 @@ def _invoice_of(record: UsageRecord) -> InvoiceRow | None:
         subscription=item.subscription_id, created__gte=record.timestamp
     ).order_by("created")
     for invoice in invoices[:3]:
-        if _bills(invoice, item.pk, int(record.timestamp.timestamp())):
+        if _bills(invoice, item.pk, record.timestamp):
             return _invoice_row(invoice)
     return None
 
 
-def _bills(invoice: Invoice, item_id: str, at: int) -> bool:
+def _bills(invoice: Invoice, item_id: str, at: datetime) -> bool:
     return any(
         shapes.line_item(line) == item_id and _covers(line, at)
         for line in shapes.listed(invoice.data.get("lines"))
     )
 
 
-def _covers(line: dict[str, Any], at: int) -> bool:
-    period = shapes.mapping(line.get("period"))
-    start, end = shapes.integer(period.get("start")), shapes.integer(period.get("end"))
+def _covers(line: dict[str, Any], at: datetime) -> bool:
+    start, end = shapes.line_period(line)
     return start is not None and end is not None and start <= at < end

@@ -124,6 +124,81 @@ def unit_amount(price: dict[str, Any]) -> Decimal | None:
     return None
 
 
+def item_price(item: dict[str, Any]) -> str | None:
+    """The price of a subscription item; of an older one, its plan, which is the same object."""
+    return ref(item.get("price")) or ref(item.get("plan"))
+
+
+def item_period(
+    item: dict[str, Any], *, subscription: dict[str, Any] | None = None
+) -> tuple[datetime | None, datetime | None]:
+    """Start and end of an item's current period: its own since 2025-03-31, its subscription's
+    before."""
+    for owner in (item, mapping(subscription)):
+        start, end = (moment(owner.get(f"current_period_{side}")) for side in ("start", "end"))
+        if start or end:
+            return start, end
+    return None, None
+
+
+def subscription_period(
+    subscription: dict[str, Any],
+) -> tuple[datetime | None, datetime | None]:
+    """The earliest start and the earliest end of the items' periods, which may differ."""
+    periods = [
+        item_period(item, subscription=subscription) for item in listed(subscription.get("items"))
+    ] or [item_period(subscription)]
+    starts, ends = zip(*periods, strict=True)
+    return min(filter(None, starts), default=None), min(filter(None, ends), default=None)
+
+
+def is_paid(invoice: dict[str, Any]) -> bool:
+    """Whether an invoice is paid: a status; a flag beside it until 2025-03-31."""
+    status = text(invoice.get("status"))
+    return status == "paid" if status else flag(invoice.get("paid"))
+
+
+def invoice_payments(invoice: dict[str, Any]) -> list[dict[str, Any]]:
+    """The payments of an invoice, each with ``payment``: a list of them since 2025-03-31, absent
+    unless expanded; before, the one that the invoice named."""
+    found = listed(invoice.get("payments"))
+    names = ("charge", "payment_intent")
+    former = {name: key for name in names if (key := ref(invoice.get(name)))}
+    return found or ([{"is_default": True, "payment": former}] if former else [])
+
+
+def tax(invoice: dict[str, Any]) -> int | None:
+    """Minor units of tax in an invoice's total: the sum of ``total_taxes`` since 2025-03-31, of
+    ``total_tax_amounts`` or ``tax`` before. None when nothing is said."""
+    for name in ("total_taxes", "total_tax_amounts"):
+        entries = invoice.get(name)
+        if isinstance(entries, list):
+            return sum(integer(mapping(entry).get("amount")) or 0 for entry in entries)
+    return integer(invoice.get("tax"))
+
+
+def balance(customer: dict[str, Any]) -> int | None:
+    """Minor units that a customer owes, below zero when it is Stripe that does; ``account_balance``
+    until 2019-10-17."""
+    for name in ("balance", "account_balance"):
+        amount = integer(customer.get(name))
+        if amount is not None:
+            return amount
+    return None
+
+
+def line_period(line: dict[str, Any]) -> tuple[datetime | None, datetime | None]:
+    """Start and end of what a line bills; not the period of its invoice."""
+    period = mapping(line.get("period"))
+    return moment(period.get("start")), moment(period.get("end"))
+
+
+def line_quantity(line: dict[str, Any]) -> Decimal | None:
+    """How much a line bills: ``quantity_decimal``; ``quantity`` is cut to a whole number."""
+    exact = decimal(line.get("quantity_decimal"))
+    return exact if exact is not None else decimal(integer(line.get("quantity")))
+
+
 def line_product(line: dict[str, Any]) -> str | None:
     """The product of an invoice line: under ``pricing`` since 2025-03-31, in its price before."""
     details = mapping(mapping(line.get("pricing")).get("price_details"))

@@ -15,7 +15,7 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Concat
 from django.utils import timezone
 
-from comp_billing import intents, stripe_api
+from comp_billing import intents, shapes, stripe_api
 from comp_billing.catalog import plans_on_offer
 from comp_billing.conf import conf
 from comp_billing.exceptions import StripeRefused
@@ -227,7 +227,7 @@ def _find_item(intent: Intent) -> Answer | None:
     return stripe_api.find(
         "/v1/subscription_items",
         {"subscription": intent.params["subscription"]},
-        lambda data: data["price"]["id"] == intent.params["price"],
+        lambda data: shapes.item_price(data) == intent.params["price"],
     )
 
 

@@ -12,8 +12,9 @@ from django.views.decorators.csrf import csrf_exempt
 
 from comp_billing.conf import conf
 from comp_billing.refusals import RefusalLog
+from comp_billing.payloads import NotAnEvent
 from comp_billing.signatures import SignatureNotValid, verify
-from comp_billing.webhooks import NotAnEvent, ingest, read_event
+from comp_billing.webhooks import ingest, read_event
 
 refusals = RefusalLog(logging.getLogger(__name__))
 # More digits than any length has; int() of thousands of them is slow.

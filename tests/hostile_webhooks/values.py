@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from hypothesis import strategies as st
+
 from comp_billing.conf import conf
 
 NAN, INFINITY = float("nan"), float("inf")
@@ -63,6 +65,13 @@ HOSTILE: tuple[Any, ...] = (
     {"data": [None, 5, "x", [], {"id": None}, {"id": "si_1"}], "has_more": False},
     {"data": {"id": "si_1"}, "has_more": "no", "url": "/v1/../../etc"},
     {"data": [], "has_more": True, "url": "/v1/customers"},
+)
+TEXT = st.text(st.characters(exclude_categories=[]), max_size=20)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXT
+ANYTHING: st.SearchStrategy[Any] = st.sampled_from(HOSTILE) | st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
 )
 
 

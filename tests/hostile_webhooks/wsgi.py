@@ -38,8 +38,7 @@ class Tally:
         allowed = CALM | {200} if attempt.is_stripes else CALM
         stored = new_events if status != 200 else 0
         if status not in allowed or stored or new_events > 1:
-            words = f"{status}, {new_events} events: {attempt!r}"
-            self.wrong.append(words[:2000])
+            self.wrong.append(f"{status}, {new_events} events: {attempt!r}"[:500])
 
     def line(self, kind: str, *, rows: int) -> str:
         return f"{kind}: requests tried / 5xx / rows = {self.tried} / {self.faults} / {rows}"
