@@ -11,8 +11,8 @@ from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
 from comp_billing.conf import conf
-from comp_billing.refusals import RefusalLog
 from comp_billing.payloads import NotAnEvent
+from comp_billing.refusals import RefusalLog
 from comp_billing.signatures import SignatureNotValid, verify
 from comp_billing.webhooks import ingest, read_event
 
