@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from django.db import connections
+from django.db.models import Q
 
+from comp_billing.exceptions import StripeMisconfigured
 from comp_billing.models import StripeObject, Sync, SyncPage
 
+# So many objects do not go all at once, unless somebody has deleted an account's test data.
+MANY = 20
 # What was told after the reading had begun needs not be on its pages.
 UNNAMED = """
 SELECT stripe_id FROM {table} WHERE NOT deleted AND (as_of IS NULL OR as_of <= %s)
@@ -27,3 +31,17 @@ def unnamed(model: type[StripeObject], sync: Sync, *, using: str) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(query, [sync.as_of, sync.pk])
         return sorted(key for (key,) in cursor.fetchall())
+
+
+def refuse_all(model: type[StripeObject], sync: Sync, ids: list[str], *, using: str) -> None:
+    """Raise StripeMisconfigured if many objects are here and a list names none of them: to the key
+    of another account everything looks gone, and what is gone loses its place in the catalogue."""
+    if len(ids) < MANY:
+        return
+    compared = Q(as_of=None) | Q(as_of__lte=sync.as_of)
+    if len(ids) >= model.all_objects.using(using).filter(compared, deleted=False).count():
+        raise StripeMisconfigured(
+            f"Stripe lists none of the {len(ids)} {model.kind} objects that are here: is this the"
+            " key of another account? Nothing was marked as missing. If they have been deleted"
+            " indeed, use comp_sync_stripe --accept-missing."
+        )
