@@ -124,7 +124,7 @@ def repair_undelivered(*, using: str = DEFAULT_DB_ALIAS) -> int:
     if tally.is_too_late:
         logger.error("%s", TOO_LATE)
     if tally.new:
-        logger.info("%d events that never arrived were fetched from Stripe.", tally.new)
+        logger.info("Events that never arrived, fetched from Stripe: %d.", tally.new)
     return tally.new
 
 
@@ -226,7 +226,7 @@ class _Checked(_Repair):
 
     def finish(self, gte: int | None) -> None:
         *_, unstored = self._since_begun()
-        values: Json = {"error": f"{unstored} events could not be stored; see the log."}
+        values: Json = {"error": f"Events that could not be stored: {unstored}; see the log."}
         if not unstored:
             values = {"error": ""}
             if self.as_of is not None and self._joins(gte, self.as_of):

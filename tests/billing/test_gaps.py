@@ -222,7 +222,7 @@ def test_an_event_that_cannot_be_stored_holds_up_no_other(
         1,
         {bad},
         None,
-        "1 events could not be stored; see the log.",
+        "Events that could not be stored: 1; see the log.",
     )
 
 

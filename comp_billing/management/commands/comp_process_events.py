@@ -29,8 +29,8 @@ STATES = {
 STORED = ("ids", *STATES, "enqueue")
 AGAIN = "What was ingested stays: run the command again, and it passes over that."
 FAILED = (
-    "Handlers of {count} events failed. Their errors are in the log and in the admin, under Events;"
-    " the worker tries them again until they are given up."
+    "Events whose handlers failed: {count}. Their errors are in the log and in the admin, under"
+    " Events; the worker tries them again until they are given up."
 )
 
 
@@ -102,7 +102,7 @@ class Command(BaseCommand):
         if options["dry_run"]:
             self._list(rows)
         elif options["enqueue"]:
-            self._say(f"The worker will process {events.process_again(rows):,} events.")
+            self._say(f"Events left to the worker: {events.process_again(rows):,}.")
         else:
             self._process_now(list(rows.order_by("created", "pk").values_list("pk", flat=True)))
 
@@ -121,16 +121,16 @@ class Command(BaseCommand):
         for state, event_type, count in groups.order_by("state", "type"):
             total += count
             self._say(f"{count:>8,}  {EventState(state).label}: {event_type}")
-        self._say(f"{total:,} events would be processed.")
+        self._say(f"Events that would be processed: {total:,}.")
 
     def _process_now(self, keys: list[str]) -> None:
         failed = 0
         for number, key in enumerate(keys, start=1):
             failed += not events.process_now(key)
             if number % PROGRESS == 0:
-                self._say(f"{number:,} of {len(keys):,} processed, {failed:,} failed.")
+                self._say(f"Events processed: {number:,} of {len(keys):,}, {failed:,} failed.")
         self._say(
-            f"{len(keys):,} events processed: {len(keys) - failed:,} done, {failed:,} failed."
+            f"Events processed: {len(keys):,} ({len(keys) - failed:,} done, {failed:,} failed)."
         )
         if failed:
             raise CommandError(FAILED.format(count=f"{failed:,}"))
@@ -172,7 +172,7 @@ class Command(BaseCommand):
         troubles = []
         if tally.missed:
             names = ", ".join(tally.named) + (" …" if tally.missed > len(tally.named) else "")
-            troubles.append(f"{tally.missed:,} events could not be ingested: {names}. See the log.")
+            troubles.append(f"Events not ingested: {tally.missed:,} ({names}); see the log.")
         if tally.failing:
             troubles.append(FAILED.format(count=f"{tally.failing:,}"))
         if troubles:
@@ -216,6 +216,6 @@ def in_words(tally: Tally) -> str:
     """The numbers of a repair."""
     new = "would be ingested" if tally.is_dry else "new"
     return (
-        f"Stripe listed {tally.listed:,} events: {tally.new:,} {new}, {tally.known:,} known,"
-        f" {tally.missed:,} failed."
+        f"Events that Stripe listed: {tally.listed:,} ({tally.new:,} {new}, {tally.known:,} known,"
+        f" {tally.missed:,} failed)."
     )
