@@ -11,6 +11,7 @@ from django.contrib.admin.utils import quote
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -86,7 +87,7 @@ def moment_of(seconds: int | None) -> str:
 
 def state_of(obj: StripeObject) -> str:
     """What a row is, in words, where it is more or less than what Stripe last said."""
-    return "; ".join(words for words in (_existence(obj), _doubt(obj)) if words)
+    return capfirst("; ".join(words for words in (_existence(obj), _doubt(obj)) if words))
 
 
 def _existence(obj: StripeObject) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin import display
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -61,4 +61,8 @@ class SyncAdmin(ReadOnlyAdmin):
     )
     def read_again(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
         """Enqueues only: the worker makes the calls."""
-        reconcile(self, request, list(rows.values_list("pk", flat=True)))
+        chosen = list(rows.values_list("pk", flat=True))
+        left = sorted(set(chosen) - set(reconcile(self, request, chosen)))
+        text = _("Not read: %s. Events are fetched with comp_process_events --from-stripe.")
+        if left:
+            self.message_user(request, text % ", ".join(left), messages.WARNING)

@@ -22,7 +22,7 @@ LATE = 3600
 KEPT = 30 * 86_400
 TODO = (
     "See why Stripe could not deliver them (its dashboard shows each answer), then fetch them: "
-    "python manage.py comp_process_events"
+    "python manage.py comp_process_events --from-stripe"
 )
 Json = dict[str, Any]
 

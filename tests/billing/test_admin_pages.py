@@ -119,7 +119,7 @@ def test_live_objects_have_live_pages(operator: Client) -> None:
         ({"as_of": None}, "Named, not received yet"),
         ({"as_of": 1000, "deleted": True, "rank": 3}, "Deleted at Stripe"),
         ({"as_of": 1000, "deleted": True, "rank": 0}, "No longer at Stripe"),
-        ({"as_of": 1000, "fetch_at": datetime(2026, 11, 1, 12, tzinfo=UTC)}, "to be fetched"),
+        ({"as_of": 1000, "fetch_at": datetime(2026, 11, 1, 12, tzinfo=UTC)}, "To be fetched"),
         (
             {
                 "as_of": None,
@@ -130,7 +130,7 @@ def test_live_objects_have_live_pages(operator: Client) -> None:
         ),
         (
             {"as_of": 1, "fetch_at": datetime(2026, 11, 1, 12, tzinfo=UTC), "fetch_attempts": 1},
-            "asked for once, next at 12:00:00 UTC",
+            "Asked for once, next at 12:00:00 UTC",
         ),
     ],
 )

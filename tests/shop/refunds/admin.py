@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from comp_billing.admin.base import StripeObjectAdmin, amount, related
+from comp_billing.admin import StripeObjectAdmin, amount, related
 from refunds.models import Refund
 
 
