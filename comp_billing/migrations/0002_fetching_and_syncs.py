@@ -25,6 +25,7 @@ class Migration(migrations.Migration):
                 ('as_of', models.BigIntegerField(null=True)),
                 ('created_gte', models.BigIntegerField(null=True)),
                 ('rewrites', models.BooleanField(default=False)),
+                ('known', models.PositiveIntegerField(default=0)),
                 ('cursor', models.CharField(blank=True, max_length=255)),
                 ('listed', models.PositiveIntegerField(default=0)),
                 ('written', models.PositiveIntegerField(default=0)),

@@ -24,6 +24,8 @@ class Sync(models.Model):
     created_gte = models.BigIntegerField(null=True)
     # Whether rows are written though they say nothing new, to fill columns that are new here.
     rewrites = models.BooleanField(default=False)
+    # How many objects were here when it began.
+    known = models.PositiveIntegerField(default=0)
     # Id of the last object read; empty before the first page.
     cursor = models.CharField(max_length=255, blank=True)
     listed = models.PositiveIntegerField(default=0)
