@@ -177,7 +177,8 @@ def mirror_object(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> None:
     if is_hint:
         hinted = subject_of(event)
         if hinted is not None:
-            mirror.fetch_later(hinted[0], [hinted[1]], using=using)
+            changed_at = int(event.created.timestamp())
+            mirror.fetch_later(hinted[0], [hinted[1]], since=changed_at, using=using)
     mirror.upsert(
         [] if is_hint else [{**data, "deleted": True} if is_gone else data],
         as_of=int(event.created.timestamp()),

@@ -15,4 +15,4 @@ def fetch_charge(event: Event, obj: StripeObject | None, previous: dict[str, Any
     is told in the charge alone, and not every such event is followed by one of the charge's."""
     key = shapes.ref(event.object_data.get("charge"))
     if key is not None:
-        mirror.fetch_later(Charge, [key])
+        mirror.fetch_later(Charge, [key], since=int(event.created.timestamp()))

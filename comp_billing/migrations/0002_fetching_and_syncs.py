@@ -61,6 +61,11 @@ class Migration(migrations.Migration):
             field=models.PositiveSmallIntegerField(default=0),
         ),
         migrations.AddField(
+            model_name='charge',
+            name='doubt_as_of',
+            field=models.BigIntegerField(null=True),
+        ),
+        migrations.AddField(
             model_name='customer',
             name='fetch_at',
             field=models.DateTimeField(null=True),
@@ -69,6 +74,11 @@ class Migration(migrations.Migration):
             model_name='customer',
             name='fetch_attempts',
             field=models.PositiveSmallIntegerField(default=0),
+        ),
+        migrations.AddField(
+            model_name='customer',
+            name='doubt_as_of',
+            field=models.BigIntegerField(null=True),
         ),
         migrations.AddField(
             model_name='event',
@@ -86,6 +96,11 @@ class Migration(migrations.Migration):
             field=models.PositiveSmallIntegerField(default=0),
         ),
         migrations.AddField(
+            model_name='invoice',
+            name='doubt_as_of',
+            field=models.BigIntegerField(null=True),
+        ),
+        migrations.AddField(
             model_name='invoicepayment',
             name='fetch_at',
             field=models.DateTimeField(null=True),
@@ -94,6 +109,11 @@ class Migration(migrations.Migration):
             model_name='invoicepayment',
             name='fetch_attempts',
             field=models.PositiveSmallIntegerField(default=0),
+        ),
+        migrations.AddField(
+            model_name='invoicepayment',
+            name='doubt_as_of',
+            field=models.BigIntegerField(null=True),
         ),
         migrations.AddField(
             model_name='meter',
@@ -106,6 +126,11 @@ class Migration(migrations.Migration):
             field=models.PositiveSmallIntegerField(default=0),
         ),
         migrations.AddField(
+            model_name='meter',
+            name='doubt_as_of',
+            field=models.BigIntegerField(null=True),
+        ),
+        migrations.AddField(
             model_name='plan',
             name='fetch_at',
             field=models.DateTimeField(null=True),
@@ -114,6 +139,11 @@ class Migration(migrations.Migration):
             model_name='plan',
             name='fetch_attempts',
             field=models.PositiveSmallIntegerField(default=0),
+        ),
+        migrations.AddField(
+            model_name='plan',
+            name='doubt_as_of',
+            field=models.BigIntegerField(null=True),
         ),
         migrations.AddField(
             model_name='product',
@@ -126,6 +156,11 @@ class Migration(migrations.Migration):
             field=models.PositiveSmallIntegerField(default=0),
         ),
         migrations.AddField(
+            model_name='product',
+            name='doubt_as_of',
+            field=models.BigIntegerField(null=True),
+        ),
+        migrations.AddField(
             model_name='subscription',
             name='fetch_at',
             field=models.DateTimeField(null=True),
@@ -136,6 +171,11 @@ class Migration(migrations.Migration):
             field=models.PositiveSmallIntegerField(default=0),
         ),
         migrations.AddField(
+            model_name='subscription',
+            name='doubt_as_of',
+            field=models.BigIntegerField(null=True),
+        ),
+        migrations.AddField(
             model_name='subscriptionitem',
             name='fetch_at',
             field=models.DateTimeField(null=True),
@@ -144,6 +184,11 @@ class Migration(migrations.Migration):
             model_name='subscriptionitem',
             name='fetch_attempts',
             field=models.PositiveSmallIntegerField(default=0),
+        ),
+        migrations.AddField(
+            model_name='subscriptionitem',
+            name='doubt_as_of',
+            field=models.BigIntegerField(null=True),
         ),
         migrations.AddIndex(
             model_name='charge',

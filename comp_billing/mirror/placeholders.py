@@ -24,16 +24,24 @@ def ensure(model: type[StripeObject], ids: Iterable[str], *, using: str = DEFAUL
 
 
 def fetch_later(
-    model: type[StripeObject], ids: Iterable[str], *, using: str = DEFAULT_DB_ALIAS
+    model: type[StripeObject],
+    ids: Iterable[str],
+    *,
+    since: int | None = None,
+    using: str = DEFAULT_DB_ALIAS,
 ) -> set[str]:
     """Have the worker fetch objects anew, as soon as it can; answers the ids of those it will.
 
-    Unknown ones become placeholders. One that Stripe has said to be deleted stays so.
+    ``since``: they have changed then, in Unix seconds of Stripe's clock (an event's ``created``).
+    Rows with newer news are left alone, and news from before does not settle the matter. Unknown
+    objects become placeholders. One that Stripe has said to be deleted stays so.
     """
     if not model.collection:
         return set()
     wanted = set(ids)
     rows = _placeholders(model, wanted)
+    if since is not None:
+        rows = [{**row, "doubt_as_of": since} for row in rows]
     marked = insert_statement(model, using).execute(rows, _due(model, using))
     known.remember(model, wanted, using=using)
     return marked
@@ -49,7 +57,11 @@ def _placeholders(model: type[StripeObject], ids: Iterable[str]) -> list[dict[st
 @cache
 def _due(model: type[StripeObject], using: str) -> str:
     key = insert_statement(model, using).quote("stripe_id")
+    later = "t.doubt_as_of IS NULL OR excluded.doubt_as_of > t.doubt_as_of"
     return (
-        f"({key}) DO UPDATE SET fetch_at = excluded.fetch_at, fetch_attempts = 0"
-        f" WHERE NOT (t.deleted AND t.rank >= 3) RETURNING {key}"
+        f"({key}) DO UPDATE SET fetch_at = excluded.fetch_at, fetch_attempts = 0,"
+        f" doubt_as_of = CASE WHEN {later} THEN excluded.doubt_as_of ELSE t.doubt_as_of END"
+        " WHERE NOT (t.deleted AND t.rank >= 3)"
+        " AND (t.as_of IS NULL OR excluded.doubt_as_of IS NULL OR t.as_of <= excluded.doubt_as_of)"
+        f" RETURNING {key}"
     )

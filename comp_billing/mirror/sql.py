@@ -23,12 +23,13 @@ FETCH_DELAY = timedelta(seconds=2)
 # TIED. A tombstone told by Stripe stays; an item that was only missing from its subscription comes
 # back with newer news. What Stripe said before the whole list was read is no news.
 GUARD = (
-    "t.as_of IS NULL OR (t.as_of, t.rank) <= (excluded.as_of, excluded.rank)"
+    "(t.as_of IS NULL OR (t.as_of, t.rank) <= (excluded.as_of, excluded.rank))"
     " AND (excluded.deleted OR NOT (t.deleted AND t.rank >= 3) AND excluded.as_of >="
     " COALESCE((SELECT complete_as_of FROM {sync} WHERE kind = '{kind}'), 0))"
 )
 # Of one second and one rank, or read from a list within it: which is the later cannot be told.
 TIED = "t.as_of = excluded.as_of AND (t.rank = excluded.rank OR t.rank = 0)"
+SETTLED = "t.doubt_as_of IS NULL OR t.doubt_as_of < excluded.as_of"
 IS_NEWS = "t.as_of IS NULL OR t.deleted <> excluded.deleted OR t.fetch_at IS NOT NULL"
 
 
@@ -204,10 +205,16 @@ class Upsert(Statement):
         return [self.quote(str(f.column)) for f in self.fields if f.attname in attnames]
 
     def _doubt(self) -> list[str]:
+        """Two versions that cannot be ordered raise it; news from after it settles it."""
+        is_raised, is_settled = f"{TIED} AND {self.differs}", SETTLED
         return [
-            "fetch_attempts = 0",
-            f"fetch_at = CASE WHEN {TIED} THEN CASE WHEN {self.differs} THEN %s"
-            " ELSE t.fetch_at END ELSE excluded.fetch_at END",
+            f"{name} = CASE WHEN {is_raised} THEN {{}} WHEN {is_settled} THEN excluded.{name}"
+            f" ELSE t.{name} END".format(raised)
+            for name, raised in (
+                ("fetch_at", "%s"),
+                ("doubt_as_of", "excluded.as_of"),
+                ("fetch_attempts", "0"),
+            )
         ]
 
     def _fetch_at(self) -> Any:

@@ -53,6 +53,8 @@ class StripeObject(models.Model):
     # When the worker is to fetch the object, because what is here is in doubt: a placeholder, two
     # versions of one second, news in another API version, a truncated list. Null: as Stripe said.
     fetch_at = models.DateTimeField(null=True)
+    # Unix seconds: news from up to then does not settle the doubt. Null: any news does.
+    doubt_as_of = models.BigIntegerField(null=True)
     fetch_attempts = models.PositiveSmallIntegerField(default=0)
 
     # First, so that lists and reverse relations leave placeholders and tombstones out. Foreign

@@ -242,3 +242,34 @@ def test_fetch_later_marks_rows_and_makes_placeholders() -> None:
         {"cus_1", "cus_3"},
         [("cus_1", "a@b.c"), ("cus_3", "")],
     )
+
+
+def test_what_was_said_before_a_change_does_not_settle_the_doubt_about_it() -> None:
+    """A hint at 1010; news from before it arrives late; the answer from after it settles it."""
+    put(customer())
+    mirror.fetch_later(Customer, ["cus_1"], since=1010)
+    put(customer(email="late"), as_of=1005)
+    put(customer(email="same second"), as_of=1010)
+    before = Customer.objects.values_list("email", "doubt_as_of").get()
+    is_due = Customer.objects.get().fetch_at is not None
+    put(customer(email="answer"), as_of=1011, rank=0)
+    after = Customer.objects.values_list("email", "doubt_as_of", "fetch_at").get()
+    assert (before, is_due, after) == (("same second", 1010), True, ("answer", None, None))
+
+
+def test_a_row_with_news_from_after_the_change_is_not_fetched_for_it() -> None:
+    """It holds the change already."""
+    put(customer(), as_of=1011)
+    assert (
+        mirror.fetch_later(Customer, ["cus_1"], since=1010),
+        Customer.objects.get().fetch_at,
+    ) == (set(), None)
+
+
+def test_of_two_changes_the_later_is_waited_for() -> None:
+    """Whichever is told first."""
+    put(customer())
+    mirror.fetch_later(Customer, ["cus_1"], since=1020)
+    mirror.fetch_later(Customer, ["cus_1"], since=1010)
+    mirror.fetch_later(Customer, ["cus_1"])
+    assert Customer.objects.get().doubt_as_of == 1020
