@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db import connections
-from django.db.models import Q
 
 from comp_billing.exceptions import StripeMisconfigured
 from comp_billing.models import StripeObject, Sync, SyncPage
@@ -33,15 +32,17 @@ def unnamed(model: type[StripeObject], sync: Sync, *, using: str) -> list[str]:
         return sorted(key for (key,) in cursor.fetchall())
 
 
-def refuse_all(model: type[StripeObject], sync: Sync, ids: list[str], *, using: str) -> None:
-    """Raise StripeMisconfigured if many objects are here and a list names none of them: to the key
-    of another account everything looks gone, and what is gone loses its place in the catalogue."""
-    if len(ids) < MANY:
-        return
-    compared = Q(as_of=None) | Q(as_of__lte=sync.as_of)
-    if len(ids) >= model.all_objects.using(using).filter(compared, deleted=False).count():
+def known(model: type[StripeObject], *, using: str) -> int:
+    """How many objects are here, or are named here."""
+    return model.all_objects.using(using).filter(deleted=False).count()
+
+
+def refuse_all(sync: Sync, missing: int) -> None:
+    """Raise StripeMisconfigured if a list has named none of the many objects that were here: to the
+    key of another account everything looks gone, and what is gone leaves the catalogue."""
+    if missing >= max(MANY, sync.known):
         raise StripeMisconfigured(
-            f"Stripe lists none of the {len(ids)} {model.kind} objects that are here: is this the"
-            " key of another account? Nothing was marked as missing. If they have been deleted"
-            " indeed, use comp_sync_stripe --accept-missing."
+            f"Stripe lists none of the {missing} {sync.kind} objects that are here: is this the key"
+            " of another account? Nothing was marked as missing. If they have been deleted indeed,"
+            " use comp_sync_stripe --accept-missing."
         )

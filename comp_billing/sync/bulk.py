@@ -17,7 +17,7 @@ from comp_billing import mirror, shapes, stripe_api
 from comp_billing.exceptions import ListBusy, StripeError, StripeRefused
 from comp_billing.models import StripeObject, Sync, SyncPage
 from comp_billing.stripe_api import Answer
-from comp_billing.sync.absent import unnamed
+from comp_billing.sync.absent import known, refuse_all, unnamed
 from comp_billing.sync.reading import read_page
 from comp_core.crashpoints import crashpoint
 from comp_core.db import from_now
@@ -59,6 +59,7 @@ def read(
     created_gte: int | None = None,
     anew: bool = False,
     rewrite: bool = False,
+    accept_missing: bool = False,
     pages: int | None = None,
     told: Callable[[Tally], None] = lambda tally: None,
     using: str = DEFAULT_DB_ALIAS,
@@ -66,8 +67,9 @@ def read(
     """Read a kind's list, or so many ``pages`` of it, from where the last reading was interrupted.
 
     ``created_gte``, in Unix seconds: only what was created since then; it tells nothing of other
-    objects. A whole reading marks what Stripe no longer lists to be fetched. ``anew``: from the
-    beginning. ``rewrite``: unchanged rows are written too. ``told`` is called after each page.
+    objects. A whole reading marks what Stripe no longer lists to be fetched; ``accept_missing``:
+    even if that is everything. ``anew``: from the beginning. ``rewrite``: unchanged rows are
+    written too. ``told`` is called after each page.
 
     Makes calls. Raises ListBusy, or a StripeError, which is kept in the row; what was read stays.
     """
@@ -78,7 +80,7 @@ def read(
             has_more = reader.read_page()
             told(reader.tally)
             if not has_more:
-                reader.finish()
+                reader.finish(accept_missing=accept_missing)
                 break
         return reader.tally
 
@@ -125,6 +127,7 @@ class _Reader:
                     finished_at=None,
                     created_gte=created_gte,
                     rewrites=rewrite,
+                    known=known(self.model, using=self.using),
                     **_at_the_top(),
                 )
             self.row = self.ours.get()
@@ -214,11 +217,11 @@ class _Reader:
 
     # -- the end
 
-    def finish(self) -> None:
+    def finish(self, *, accept_missing: bool) -> None:
         """Mark what a whole reading did not name, then say that all is known as of its start."""
         is_whole = self.row.created_gte is None
         if is_whole:
-            self._mark_unnamed()
+            self._mark_unnamed(accept_missing=accept_missing)
         crashpoint("sync_end:begin")
         with transaction.atomic(using=self.using):
             self.pages.delete()
@@ -232,8 +235,10 @@ class _Reader:
         crashpoint("sync_end:committed")
         self.tally.is_finished = True
 
-    def _mark_unnamed(self) -> None:
+    def _mark_unnamed(self, *, accept_missing: bool) -> None:
         ids = unnamed(self.model, self.row, using=self.using)
+        if not accept_missing:
+            refuse_all(self.row, len(ids))
         for start in range(0, len(ids), MARKED_TOGETHER):
             with transaction.atomic(using=self.using):
                 marked = mirror.fetch_later(

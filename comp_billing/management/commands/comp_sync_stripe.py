@@ -76,6 +76,12 @@ class Command(BaseCommand):
             help="Write unchanged rows too, which fills columns that an upgrade has added.",
         )
         parser.add_argument(
+            "--accept-missing",
+            action="store_true",
+            help="Take it that objects are missing even if Stripe lists none of those that are"
+            " here, such as after an account's test data was deleted.",
+        )
+        parser.add_argument(
             "--no-fetch",
             action="store_true",
             help="Leave it to the worker to fetch, one by one, what the lists leave in doubt.",
@@ -113,6 +119,7 @@ class Command(BaseCommand):
                 created_gte=last_whole(model) if options["incremental"] else options["since"],
                 anew=options["restart"],
                 rewrite=options["rewrite"],
+                accept_missing=options["accept_missing"],
                 told=progress.tell,
             )
         except ListBusy:
@@ -138,11 +145,11 @@ class Command(BaseCommand):
             if not settled:
                 break
             fetched += settled
-        left = sum(
-            model.all_objects.filter(fetch_at__isnull=False).count()
-            for model in mirror.KINDS.values()
-        )
         if self.verbosity:
+            left = sum(
+                model.all_objects.filter(fetch_at__isnull=False).count()
+                for model in mirror.KINDS.values()
+            )
             rest = f" The worker will fetch {left:,} more." if left else ""
             self.stdout.write(f"Fetched one by one: {fetched:,}.{rest}")
 
