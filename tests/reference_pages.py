@@ -22,7 +22,7 @@ ERROR_MODULES = (
     "comp_core.testing",
     "comp_billing.exceptions",
     "comp_billing.signatures",
-    "comp_billing.webhooks",
+    "comp_billing.payloads",
 )
 
 
