@@ -48,7 +48,7 @@ def related(name: str, description: Any) -> Any:
 def link(model: Any, key: Any, text: Any) -> str:
     """To a row's page; the text alone when there is no such page."""
     try:
-        # The admin writes "cus_ab" as "cus_5Fab", and reads "_ab" as something else.
+        # The admin writes "_" as "_5F", and would read the "_2F" of "cus_2Fab" as a slash.
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
         url = reverse(name, args=[quote(key)])
     except NoReverseMatch:
