@@ -102,7 +102,7 @@ def _begin_anew(events: QuerySet[Event], *, attempts: int, at: datetime) -> int:
     )
 
 
-def _claim(key: str, moment: datetime) -> Event | None:
+def _claim(key: str, moment: datetime | None) -> Event | None:
     """Take an event from other workers for a while; counts the attempt before it is made.
 
     Read once it is ours, since others may have worked on it, and one at a time: they can be large.

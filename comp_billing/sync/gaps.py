@@ -216,7 +216,8 @@ class _Checked(_Repair):
     """A reading that says in its row how far it got, whose lease is ours."""
 
     def begin(self, gte: int | None) -> None:
-        self.before, self.as_of = self._numbers(), None
+        self.before = self._numbers()
+        self.as_of: int | None = None
         self._write(started_at=Now(), finished_at=None, as_of=None, created_gte=gte, cursor="")
 
     def keep(self, page: Answer) -> None:
