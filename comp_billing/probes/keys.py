@@ -36,6 +36,8 @@ def _about_keys() -> Iterator[Finding]:
         kind = "restricted" if conf.SECRET_KEY.startswith("rk_") else "secret"
         mode = "live" if conf.LIVEMODE else "test"
         yield ok(f"The Stripe key is a {kind} key for {mode} mode, as this site is.")
+        numbers = f"{len(conf.WEBHOOK_SECRETS)} for events, {len(conf.THIN_WEBHOOK_SECRETS)} for"
+        yield ok(f"Signing secrets in the settings: {numbers} thin events.")
     yield _sdk()
 
 
