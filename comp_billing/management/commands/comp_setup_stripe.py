@@ -126,7 +126,8 @@ def made_words(endpoint: Endpoint, secret_file: str | None) -> str:
             f" {stripe_api.API_VERSION}: each is taken as a hint, and its object fetched again. The"
             " version is fixed when an endpoint is made. To have another, delete the endpoint in"
             " Stripe's dashboard, run this command again, and add the new secret to"
-            f" {endpoint.setting}."
+            f" {endpoint.setting}; what happens in between, comp_process_events --from-stripe"
+            " fetches."
         )
     return " ".join(words)
 
