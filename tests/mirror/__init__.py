@@ -1,0 +1,1 @@
+"""The mirror under random histories of an account, however badly they are told."""

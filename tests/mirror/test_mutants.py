@@ -1,0 +1,32 @@
+"""Histories that find nothing prove nothing: one mistake at a time, each must be found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.mirror.campaign import finds
+from tests.mirror.mutants import MUTANTS, Mutant, applied
+
+pytestmark = pytest.mark.django_db(transaction=True)
+# Histories until a mistake must have been found.
+PATIENCE = 400
+
+
+def parameters() -> list[Any]:
+    return [pytest.param(one, id=one.name, marks=pytest.mark.slow) for one in MUTANTS]
+
+
+@pytest.mark.parametrize("mutant", parameters())
+def test_a_mistake_is_found(mutant: Mutant) -> None:
+    """By the rows at rest."""
+    with applied(mutant):
+        assert finds(PATIENCE)
+
+
+def test_a_mutant_follows_the_code() -> None:
+    """A mutant whose piece of source is gone is not quietly a mutant of nothing."""
+    gone = Mutant("gone", "GUARD", "not in the statement", "")
+    with pytest.raises(LookupError, match="does not stand once"), applied(gone):
+        pass
