@@ -49,6 +49,7 @@ class CompBillingConfig(AppConfig):
             cards,
             catalog,
             customers,
+            event_retention,
             events,
             intents,
             mirror,
@@ -73,6 +74,7 @@ class CompBillingConfig(AppConfig):
         register_loop("comp_billing.fetching", fetching.fetch_due, seconds=5)
         register_loop("comp_billing.lists", requests.read_requested, seconds=5)
         register_loop("comp_billing.gaps", gaps.repair_undelivered, seconds=gaps.pause)
+        register_loop("comp_billing.retention", event_retention.remove_old_events, seconds=86_400)
         register_loop("comp_billing.charges", mirror.mend_links, seconds=60)
 
     def _register_probes(self) -> None:

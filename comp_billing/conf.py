@@ -40,6 +40,13 @@ class BillingSettings(SettingsDict):
         types=(int, float),
         minimum=0,
     )
+    KEEP_EVENTS_DAYS: Setting[float | None] = Setting(
+        None,
+        "Days after which events that are done are removed; None: kept for ever.",
+        types=(int, float, type(None)),
+        minimum=31,
+        maximum=36_500,
+    )
     SEND_RECEIPTS = Setting(True, "Whether a paid invoice is confirmed to the user by e-mail.")
     SYNC_REQUESTS_PER_SECOND = Setting(
         20,
