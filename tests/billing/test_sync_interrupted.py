@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from unittest.mock import Mock
@@ -14,6 +16,7 @@ from django.utils import timezone
 from comp_billing.exceptions import ListBusy, StripeError, StripeRefused
 from comp_billing.models import Product, Sync, SyncPage
 from comp_billing.sync import bulk
+from tests.billing.builders import at_once, several_writers
 from tests.billing.lists import before_page, calls, dying, here, lists, products, sync, there
 from tests.billing.standin_rig import Account
 
@@ -26,6 +29,31 @@ END = ("sync_end:begin", "sync_end:written", "sync_end:committed")
 def interrupted(pages: int) -> None:
     """A reading of products that ended after so many pages."""
     bulk.read(Product, pages=pages)
+
+
+@dataclass
+class Crowd:
+    """Readers of one list; who is let in stays until the others were turned away."""
+
+    others: int
+    readers: int = 0
+    turned_away: int = 0
+    left: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def read(self) -> None:
+        try:
+            with bulk.held("product", using="default"):
+                self.left.wait(20)
+                self.readers += 1
+        except ListBusy:
+            self._leave()
+
+    def _leave(self) -> None:
+        with self.lock:
+            self.turned_away += 1
+            if self.turned_away == self.others:
+                self.left.set()
 
 
 # -- wherever it dies
@@ -121,6 +149,16 @@ def test_another_reading_begins_anew(lists: Account, options: dict[str, Any]) ->
     assert (tally.is_resumed, tally.listed, tally.pages) == (False, 8, 3)
 
 
+def test_what_an_earlier_reading_named_is_no_longer_believed(lists: Account) -> None:
+    """It may have gone since."""
+    *_, newest = products(lists, 8)
+    interrupted(2)
+    lists.v1.products.delete(newest)
+    lists.world.advance(seconds=60)
+    tally = bulk.read(Product, anew=True)
+    assert (tally.listed, tally.missing) == (7, 1)
+
+
 def test_what_was_begun_too_long_ago_begins_anew(lists: Account) -> None:
     """Its first pages are as old as that, and events since then may be lost."""
     products(lists, 8)
@@ -191,6 +229,14 @@ def test_a_list_that_is_being_read_is_left_alone(lists: Account) -> None:
     with pytest.raises(CommandError) as said:
         sync("product")
     assert (str(said.value), calls(lists)) == (f"Not read: product. {ListBusy.__doc__}", 0)
+
+
+@several_writers
+def test_of_several_that_begin_at_once_one_reads(lists: Account) -> None:
+    """Whoever the database lets in; the others hear of it at once."""
+    crowd = Crowd(others=5)
+    at_once(crowd.read, times=6)
+    assert (crowd.readers, crowd.turned_away, Sync.objects.get().lease_token) == (1, 5, None)
 
 
 def test_a_dead_reader_is_succeeded(lists: Account) -> None:
