@@ -18,7 +18,8 @@ GUIDE = ROOT / "docs" / "howto" / "handle_events.md"
 
 
 def test_a_host_mirrors_a_kind_of_its_own(tmp_path: Path) -> None:
-    """Migrated, written by events, fetched by the worker, deleted for good, shown in the admin."""
+    """Migrated, written by events, fetched by the worker, deleted for good, listed, shown in the
+    admin."""
     site = tmp_path / "site"
     shutil.copytree(SHOP, site, ignore=shutil.ignore_patterns("__pycache__"))
     with fresh_database(tmp_path) as url:
@@ -49,6 +50,7 @@ def test_a_host_mirrors_a_kind_of_its_own(tmp_path: Path) -> None:
         "by_worker": [True, 10, True, None],
         "by_hint": [200, True, 5],
         "tombstone": [True, 40, 1],
+        "by_list": ["refund", "4", 7, 3],
         "pages": [200, 200, 200, 200, 403],
         "asked_for": ["refund.created", "refund.failed", "refund.updated"],
         "left": 0,
