@@ -174,6 +174,12 @@ def test_events_are_processed_again(operator: Client) -> None:
     )
 
 
+def test_an_event_that_is_stored_only_has_no_button(operator: Client) -> None:
+    """There is nothing to do for it."""
+    Event.objects.update(state="inert")
+    assert "Process again" not in text(operator, page_url("event", "evt_1"))
+
+
 def test_too_many_events(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command takes any number."""
     monkeypatch.setattr("comp_billing.admin.verbs.MOST_AT_ONCE", 0)

@@ -118,3 +118,11 @@ def test_lists_read_no_large_column(operator: Client, model: str) -> None:
     read = [sql for sql in found if f'FROM "comp_billing_{model}"' in sql]
     large = [name for name in ("data", "payload") if f'"{name}"' in " ".join(read)]
     assert (len(read) > 1, large) == (True, [])
+
+
+def test_pages_read_a_bounded_number_of_related_rows(operator: Client) -> None:
+    """Ten are shown, and one more tells that there are more."""
+    with statements() as found:
+        operator.get(page_url("customer", "cus_1"))
+    related = [sql for sql in found if '"customer_id" = ' in sql and "SELECT" in sql]
+    assert [sql.count("LIMIT 11") for sql in related] == [1] * len(related) != []
