@@ -15,7 +15,7 @@ from comp_billing.testing import StandIn
 from tests.billing.standin_rig import Shop, in_process, open_shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LONGEST = 4
+LONGEST = 5
 Json = dict[str, Any]
 
 
@@ -27,7 +27,7 @@ def shop() -> Iterator[Shop]:
     shop = open_shop(in_process(standin))
     v1 = shop.account.v1
     product = shop.price.product
-    for number in (1, 2):
+    for number in range(1, LONGEST):
         standin.advance(seconds=60)
         v1.customers.update(shop.customer.id, {"email": f"ada{number}@example.org"})
         v1.products.update(product, {"name": f"Epidemic {number}"})
@@ -38,7 +38,10 @@ def shop() -> Iterator[Shop]:
     shop.next_month()
     standin.advance(seconds=60)
     v1.billing.meters.deactivate(shop.meter.id)
-    v1.refunds.create({"charge": standin.store.where("charge")[0]["id"], "amount": 10})
+    for number in range(1, LONGEST):
+        standin.advance(seconds=60)
+        v1.refunds.create({"charge": standin.store.where("charge")[0]["id"], "amount": 10})
+    v1.invoices.update(standin.store.where("invoice")[0]["id"], {"description": "Thanks"})
     standin.advance(seconds=60)
     v1.subscriptions.cancel(shop.subscription.id)
     standin.advance(seconds=60)
@@ -105,7 +108,7 @@ KINDS = ["product", "billing.meter", "price", "customer", "charge", "subscriptio
 def test_the_row_is_true_after_any_order(
     shop: Shop, histories: dict[str, list[list[Json]]], kind: str
 ) -> None:
-    """All permutations of up to four events of an object, with duplicates."""
+    """All permutations of up to five events of an object, with duplicates."""
     rows = {
         (history[0]["data"]["object"]["id"], mirrored(order))
         for history in histories[kind]

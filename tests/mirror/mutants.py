@@ -70,8 +70,8 @@ MUTANTS = [
     Mutant(
         "what is gone leaves no tombstone",
         "GUARD",
-        "t.as_of IS NULL OR",
-        "t.as_of IS NULL OR t.deleted OR",
+        "(t.as_of IS NULL OR",
+        "t.deleted OR (t.as_of IS NULL OR",
     ),
     Mutant(
         "a tombstone gives way to what is dated later",
@@ -92,6 +92,12 @@ MUTANTS = [
         SITES_CLOCK,
     ),
     Mutant("ties are not marked", "TIED", "t.as_of = excluded.as_of", "1 = 0"),
+    Mutant(
+        "what was said before a change settles the doubt about it",
+        "SETTLED",
+        "t.doubt_as_of IS NULL OR t.doubt_as_of < excluded.as_of",
+        "1 = 1",
+    ),
     Mutant(
         "creations are like any other event",
         webhooks.rank_of,
