@@ -24,8 +24,9 @@ DAY = 86_400
 @pytest.fixture
 def told_shop(stripe_standin: StandIn, settings: Any) -> Iterator[Shop]:
     """A subscribed customer whose account tells this site; nothing has been delivered yet. Pages
-    of three events; nobody sleeps."""
+    of three events; nobody sleeps, and Stripe's clock stands still unless it is moved."""
     settings.COMP_BILLING = {**settings.COMP_BILLING, "SYNC_REQUESTS_PER_SECOND": 100_000}
+    stripe_standin.clock.stop()
     stripe_standin.add_webhook("https://site.example/billing/webhook/", secret="whsec_tests")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stripe_api, "PAGE_SIZE", 3)
