@@ -38,7 +38,10 @@ def ref(value: Any) -> str | None:
     """The id of a related object, given as an id or expanded."""
     if isinstance(value, dict):
         value = value.get("id")
-    return value if isinstance(value, str) and 0 < len(value) <= MAX_ID_LENGTH else None
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_LENGTH:
+        return None
+    # Dots alone would lead out of the path in which the object is asked for.
+    return value if value.strip(".") else None
 
 
 def moment(value: Any) -> datetime | None:

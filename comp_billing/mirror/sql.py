@@ -159,7 +159,7 @@ class Upsert(Statement):
         return self.run(f"{source} ORDER BY {key}", [*params, self._fetch_at()], self.mixed)
 
     def _missing(self, link: str, owners: Sequence[str], named: Sequence[str]) -> str:
-        column = self.quote(str(self.model._meta.get_field(link).column))
+        (column,) = self._columns([link])
         where = f"{column} IN ({_places(owners)}) AND NOT deleted"
         where += f" AND stripe_id NOT IN ({_places(named)})" if named else ""
         return f"SELECT {self.removal} FROM {self.table} WHERE {where}"  # noqa: S608

@@ -14,8 +14,9 @@ from django.utils import timezone
 from comp_billing import mirror, stripe_api
 from comp_billing.exceptions import StripeError, StripeRefused
 from comp_billing.mirror.sql import FETCH_DELAY
-from comp_billing.models import StripeObject
+from comp_billing.models import StripeObject, Sync
 from comp_billing.stripe_api import Answer
+from comp_billing.sync import requests
 from comp_billing.sync.reading import read_object
 from comp_billing.tracing import describe
 
@@ -24,6 +25,9 @@ logger = logging.getLogger(__name__)
 BATCH = 100
 # Answers that are written together, so that a worker which dies has not asked for nothing.
 WRITTEN_TOGETHER = 20
+# So many rows of one kind are better found in its list, if that was not read lately.
+MANY = 500
+LISTED = timedelta(hours=6)
 # How long a claimed row is left alone; a worker that dies meanwhile is succeeded after it.
 LEASE = timedelta(minutes=10)
 LONGEST_PAUSE = timedelta(days=1)
@@ -42,6 +46,7 @@ def fetch_due(*, limit: int = BATCH, using: str = DEFAULT_DB_ALIAS) -> int:
     for model in mirror.KINDS.values():
         if not model.collection or settled >= limit:
             continue
+        _list_instead(model, using=using)
         lease = timezone.now() + LEASE
         claimed = _claim(model, limit=limit - settled, lease=lease, using=using)
         for batch in _batches(claimed):
@@ -78,6 +83,18 @@ def _claim(model: type[StripeObject], *, limit: int, lease: datetime, using: str
                 fetch_at=lease, fetch_attempts=F("fetch_attempts") + 1
             )
     return ids
+
+
+def _list_instead(model: type[StripeObject], *, using: str) -> None:
+    """Have a kind's list read, a hundred objects a call, when it would take more calls to fetch
+    what is due one by one, as on a site that finds a large account. What the list does not name
+    stays due."""
+    if not model.is_listed:
+        return
+    many = due(model, using=using)[MANY : MANY + 1].exists()
+    recent = Sync.objects.using(using).filter(pk=model.kind, started_at__gt=timezone.now() - LISTED)
+    if many and not recent.exists():
+        requests.request([model.kind], using=using)
 
 
 def _batches(ids: list[str]) -> Iterator[list[str]]:

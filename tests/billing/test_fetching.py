@@ -10,8 +10,8 @@ import pytest
 from django.utils import timezone
 
 from comp_billing import mirror, stripe_api
-from comp_billing.models import Customer, Product, Subscription, SubscriptionItem
-from comp_billing.sync import fetching
+from comp_billing.models import Customer, Product, Subscription, SubscriptionItem, Sync
+from comp_billing.sync import fetching, requests
 from comp_billing.sync.reading import completed
 from comp_billing.testing import StandIn, StandInClient
 from tests.billing.deliveries import event, tell
@@ -223,3 +223,18 @@ def test_a_round_fetches_no_more_than_its_limit(shop: Shop) -> None:
     """The rest is due in the next round."""
     mirror.fetch_later(Customer, [f"cus_{number}" for number in range(30)])
     assert (fetching.fetch_due(limit=25), due()) == (25, 5)
+
+
+def test_when_much_is_due_the_list_is_read_instead(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred objects a call; not again for hours, whatever the list did not name."""
+    monkeypatch.setattr(fetching, "MANY", 4)
+    mirror.fetch_later(Customer, [shop.customer.id, *(f"cus_{number}" for number in range(5))])
+    fetching.fetch_due(limit=1)
+    asked = list(Sync.objects.exclude(requested_at=None).values_list("kind", flat=True))
+    requests.read_requested()
+    mirror.fetch_later(Customer, [f"cus_{number}" for number in range(5)])
+    fetching.fetch_due(limit=1)
+    again = Sync.objects.exclude(requested_at=None).count()
+    assert (asked, Customer.objects.get().email, again) == (["customer"], "ada@example.org", 0)

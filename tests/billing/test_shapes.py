@@ -173,3 +173,9 @@ def test_the_item_of_a_line_is_found_where_it_is_and_was(
 def test_a_list_is_whole_only_when_it_says_so(page: Any, whole: bool) -> None:
     """Absence means removal in a whole list only."""
     assert shapes.is_whole(page) is whole
+
+
+@pytest.mark.parametrize("value", [".", "..", "...", {"id": ".."}])
+def test_dots_are_no_id(value: Any) -> None:
+    """As the last part of a path they would lead to another one."""
+    assert shapes.ref(value) is None
