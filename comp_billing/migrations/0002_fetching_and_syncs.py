@@ -239,4 +239,8 @@ class Migration(migrations.Migration):
             model_name='syncpage',
             constraint=models.UniqueConstraint(fields=('sync', 'number'), name='comp_billing_sync_page'),
         ),
+        migrations.AddIndex(
+            model_name='event',
+            index=models.Index(condition=models.Q(('state', 'dead')), fields=['-created'], name='comp_billing_event_dead'),
+        ),
     ]

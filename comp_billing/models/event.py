@@ -67,6 +67,9 @@ class Event(models.Model):
                 name="comp_billing_event_due",
             ),
             models.Index(fields=["-created"], name="comp_billing_event_recent"),
+            models.Index(
+                fields=["-created"], condition=Q(state="dead"), name="comp_billing_event_dead"
+            ),
         ]
 
     def __str__(self) -> str:
