@@ -38,7 +38,7 @@ def shop() -> Iterator[Shop]:
     shop.next_month()
     standin.advance(seconds=60)
     v1.billing.meters.deactivate(shop.meter.id)
-    for number in range(1, LONGEST):
+    for _number in range(1, LONGEST):
         standin.advance(seconds=60)
         v1.refunds.create({"charge": standin.store.where("charge")[0]["id"], "amount": 10})
     v1.invoices.update(standin.store.where("invoice")[0]["id"], {"description": "Thanks"})

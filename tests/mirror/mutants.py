@@ -14,7 +14,7 @@ from unittest import mock
 
 from comp_billing import mirror, stripe_api, webhooks
 from comp_billing.mirror import placeholders, sql, write
-from comp_billing.sync import fetching
+from comp_billing.sync import bulk, fetching
 from tests.faults.mutants import Mutant as FunctionMutant
 from tests.faults.mutants import applied as applied_to_function
 
@@ -86,7 +86,13 @@ MUTANTS = [
         "[data]",
     ),
     Mutant(
-        "lists are dated by the site's clock",
+        "the pages of lists are dated by the site's clock",
+        bulk._Reader._write,
+        "as_of=page.date,",
+        f"as_of={SITES_CLOCK},",
+    ),
+    Mutant(
+        "answers are dated by the site's clock",
         stripe_api._answer,
         '_unix_seconds(headers.get("date", ""))',
         SITES_CLOCK,

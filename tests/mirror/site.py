@@ -70,13 +70,22 @@ class Site:
 
     # -- events
 
-    def deliver(self, n: int, m: int, *, version: str | None = None) -> None:
+    def deliver(self, n: int, m: int) -> None:
         """One event of those on their way, and up to twice as many as ``m`` after it."""
         start = _place(self.pending, n)
         for event in self.pending[start : start + 1 + 2 * m]:
-            self.pending.remove(event)
-            self.arrived.append(event)
-            self._ingest(render(event, version))
+            self._arrive(event, event)
+
+    def deliver_old(self, n: int, m: int) -> None:
+        """The latest but ``n``, and ``m`` before it, in the words of an older API version."""
+        end = len(self.pending) - _place(self.pending, n)
+        for event in self.pending[max(end - 1 - m, 0) : end]:
+            self._arrive(event, render(event, OLD_VERSION))
+
+    def _arrive(self, event: Json, payload: Json) -> None:
+        self.pending.remove(event)
+        self.arrived.append(event)
+        self._ingest(payload)
 
     def deliver_all(self, n: int) -> None:
         """Every event on its way, in order but for its first ``n``, which arrive last."""
@@ -243,7 +252,7 @@ def _told_gone(model: type[StripeObject]) -> Iterator[str]:
 Move = Callable[[Site, int, int], Any]
 MOVES: dict[str, Move] = {
     "deliver": lambda site, n, m: site.deliver(n, m),
-    "deliver in old words": lambda site, n, m: site.deliver(n, m, version=OLD_VERSION),
+    "deliver in old words": lambda site, n, m: site.deliver_old(n, m),
     "deliver all": lambda site, n, m: site.deliver_all(n),
     "repeat": lambda site, n, m: site.repeat(n),
     "lose": lambda site, n, m: site.lose(n),
