@@ -83,7 +83,7 @@ def pause_after_a_round() -> int | None:
     begun = timezone.now()
     events.process_due_events()
     moment = Event.objects.get().next_attempt_at
-    return None if moment is None else round((moment - begun).total_seconds() / 5) * 5
+    return None if moment is None else round((moment - begun).total_seconds() / 15) * 15
 
 
 @pytest.mark.parametrize("ends", ["well", "badly"])
