@@ -52,7 +52,7 @@ HISTORIES = st.builds(
         st.tuples(st.sampled_from(NAMES), NUMBERS, NUMBERS), min_size=8, max_size=LONGEST
     ),
     order=st.lists(st.integers(0, 30), max_size=12),
-    skew=st.sampled_from([0, -7200, 7200]),
+    skew=st.sampled_from([7200, -7200]),
 )
 
 

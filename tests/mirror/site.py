@@ -113,10 +113,11 @@ class Site:
 
     # -- answers
 
-    def read_list(self, n: int, m: int) -> None:
-        """A whole list, or so many small pages of it; the next reading goes on from there."""
-        with mock.patch.object(stripe_api, "PAGE_SIZE", 2):
-            bulk.read(LISTED[n % len(LISTED)], pages=m or None)
+    def read_lists(self, n: int, m: int) -> None:
+        """Every list read, or so many small pages of one; its next reading goes on from there."""
+        with mock.patch.object(stripe_api, "PAGE_SIZE", 2 if m else 100):
+            for model in [LISTED[n % len(LISTED)]] if m else LISTED:
+                bulk.read(model, pages=m or None)
 
     def ask_list(self, n: int) -> None:
         """A whole list read, to be written later."""
@@ -257,7 +258,7 @@ MOVES: dict[str, Move] = {
     "repeat": lambda site, n, m: site.repeat(n),
     "lose": lambda site, n, m: site.lose(n),
     "repair": lambda site, n, m: site.repair(),
-    "read list": lambda site, n, m: site.read_list(n, m),
+    "read lists": lambda site, n, m: site.read_lists(n, m),
     "ask list": lambda site, n, m: site.ask_list(n),
     "ask object": lambda site, n, m: site.ask_object(n, m),
     "overtake": lambda site, n, m: site.overtake(n, m),
