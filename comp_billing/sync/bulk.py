@@ -176,7 +176,8 @@ class _Reader:
                     created_gte=self.row.created_gte if by_created else None,
                 )
             except StripeRefused as exc:
-                if exc.code != "resource_missing" or exc.param != "starting_after":
+                is_gone = exc.code == "resource_missing" and exc.param == "starting_after"
+                if not (is_gone and self.row.cursor):
                     raise
             self._step_back()
 
