@@ -47,7 +47,9 @@ class Process:
 
 
 @contextmanager
-def process(python: Path | str, settings: str, copy: Copy, stripe: str) -> Iterator[Process]:
+def process(
+    python: Path | str, settings: str, copy: Copy, stripe: str, **environment: str
+) -> Iterator[Process]:
     """A site's process on a database; ends with the block."""
     database = {key: copy.wrapper.settings_dict[key] for key in DATABASE_KEYS}
     started = subprocess.Popen(
@@ -59,6 +61,7 @@ def process(python: Path | str, settings: str, copy: Copy, stripe: str) -> Itera
             "DJANGO_SETTINGS_MODULE": settings,
             "PYTHONPATH": str(ROOT),
             "STRIPE_SUPPRESS_NOTICES": "true",
+            **environment,
         },
         cwd=ROOT,
         stdin=subprocess.PIPE,
@@ -76,9 +79,9 @@ def process(python: Path | str, settings: str, copy: Copy, stripe: str) -> Itera
 
 
 @contextmanager
-def ours(copy: Copy, stripe: str) -> Iterator[Process]:
+def ours(copy: Copy, stripe: str, **environment: str) -> Iterator[Process]:
     """A site with this library."""
-    with process(sys.executable, "benchmarks.settings", copy, stripe) as started:
+    with process(sys.executable, "benchmarks.settings", copy, stripe, **environment) as started:
         yield started
 
 

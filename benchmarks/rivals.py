@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 from benchmarks import environment, processes
@@ -21,11 +22,16 @@ def start(stack: ExitStack, databases: Databases, stripe: Stub) -> tuple[Process
     try:
         template = databases.kept.get(NAME) or migrated(databases, stripe)[0]
     except NotInstalled as exc:
-        return None, f"{NAME} could not be installed: {exc}"
+        return None, why(exc)
     copy = databases.copy("rival", of=template)
     site = stack.enter_context(processes.rival(environment.environment(), copy, stripe.base))
     assert site.ask("call", function="benchmarks.rival.endpoint.make") == "verify_signature"
     return site, ""
+
+
+def why(exc: NotInstalled) -> str:
+    """For a figure that has no rival."""
+    return f"{NAME} could not be installed: {exc}"
 
 
 def migrated(databases: Databases, stripe: Stub) -> tuple[Copy, float]:
@@ -33,16 +39,16 @@ def migrated(databases: Databases, stripe: Stub) -> tuple[Copy, float]:
     directory = environment.environment()
     copy = databases.empty("rival")
     with processes.rival(directory, copy, stripe.base) as site:
-        seconds = migrate(site, *DJANGOS, measured="djstripe")
+        seconds = migrate(site, DJANGOS, ["djstripe"])
     databases.kept[NAME] = copy
     return copy, seconds
 
 
-def migrate(site: Process, *before: str, measured: str) -> float:
-    """Seconds of one app's migrations and of those that they need, but for some made before."""
+def migrate(site: Process, before: Sequence[str], measured: Sequence[str]) -> float:
+    """Seconds of some apps' migrations; those of others are made before."""
     for label in before:
         _migrate(site, label)
-    return _migrate(site, measured)
+    return sum(_migrate(site, label) for label in measured)
 
 
 def _migrate(site: Process, label: str) -> float:

@@ -8,6 +8,7 @@ from benchmarks.bodies.events import SECRET
 from tests.settings import *  # noqa: F403
 from tests.settings import COMP_BILLING, DATABASES, INSTALLED_APPS
 
+ROOT_URLCONF = "benchmarks.urls"
 INSTALLED_APPS = [*INSTALLED_APPS, "benchmarks"]
 # As in deployment; for the rival too.
 DATABASES["default"]["CONN_MAX_AGE"] = 60
@@ -15,4 +16,6 @@ COMP_BILLING = {
     **COMP_BILLING,
     "WEBHOOK_SECRETS": [SECRET],
     "API_BASE": os.environ.get("COMP_BENCH_STRIPE", COMP_BILLING["API_BASE"]),
+    # The stub has no limit, and the rival keeps to none.
+    "SYNC_REQUESTS_PER_SECOND": float(os.environ.get("COMP_BENCH_PACE", "10000")),
 }

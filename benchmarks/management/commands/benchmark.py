@@ -19,8 +19,10 @@ from benchmarks import (
     claims,
     end_to_end,
     loops,
+    migrations,
     progress,
     statements,
+    sync,
     threads,
     webhooks,
 )
@@ -36,14 +38,17 @@ FIGURES: dict[str, Measure] = {
     "loops": loops.measure,
     "progress": progress.measure,
     "threads": threads.measure,
+    # Before the others that need the rival's tables, which it makes.
+    "migrations": migrations.measure,
     "webhooks": webhooks.measure,
+    "sync": sync.measure,
 }
 
 
 class Command(BaseCommand):
     """Prints a JSON list of figures."""
 
-    help = "Measure the run engine; use python -m benchmarks."
+    help = "Measure the run engine and the mirror of Stripe; use python -m benchmarks."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
