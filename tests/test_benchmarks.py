@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,15 +23,43 @@ QUICK = [
     "submit, own waiting",
     "progress",
 ]
+SCENARIOS = [
+    "subscription.updated, known",
+    "subscription.updated, unknown as its customer",
+    "invoice.paid, customer known",
+    "invoice.paid, customer and subscription unknown",
+    "duplicate delivery",
+    "unknown type",
+]
+OF_A_WEBHOOK = [
+    "webhook",
+    "webhook beside the driver",
+    "webhook beside a view written by hand",
+    "statements of a webhook",
+    "commits of a webhook",
+    "API calls of a webhook",
+]
+OF_A_SYNC = [
+    "bulk sync",
+    "re-sync of unchanged lists",
+    "API calls of a bulk sync, to its pages of a hundred",
+    "rows written by a re-sync of unchanged lists",
+]
+MIRROR = [
+    "migrate",
+    *(f"{figure}: {scenario}" for scenario in SCENARIOS for figure in OF_A_WEBHOOK),
+    *OF_A_SYNC,
+]
 WORKERS = ["idle start", "end to end", "milliseconds of a worker for each run"]
 KEYS = {"name", "database", "unit", "ours", "rival", "ratio", "target", "holds", "parts"}
 
 
-def measured(*options: str) -> dict[str, Any]:
+def measured(*options: str, **environment: str) -> dict[str, Any]:
     """The document that the command prints."""
     answer = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--quick", *options],
         cwd=ROOT,
+        env={**os.environ, **environment},
         check=True,
         stdout=subprocess.PIPE,
     )
@@ -60,6 +89,34 @@ def test_real_workers(database: str) -> None:
     assert [figure["name"] for figure in document["figures"]] == WORKERS
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_without_the_rival(database: str) -> None:
+    """Where it cannot be installed the figures say so, and all else is measured: counts hold, and
+    the bare driver has written what the library writes."""
+    asked = only("migrations", "webhooks", "sync")
+    document = measured("--database", database, *asked, PIP_NO_INDEX="1", PIP_FIND_LINKS="")
+    figures = {figure["name"]: figure for figure in document["figures"]}
+    told = [str(figures[name]["parts"]["rival"]) for name in ("migrate", "bulk sync")]
+    words = [text.partition(":")[0] for text in told]
+    counts = {name: figures[name]["holds"] for name in figures if " of a " in name}
+    assert (list(figures), words, set(counts.values())) == (
+        MIRROR,
+        ["dj-stripe 2.11.0 could not be installed"] * 2,
+        {True},
+    )
+
+
+@pytest.mark.slow
+def test_beside_the_rival() -> None:
+    """Its own environment is made, its site accepts every event, and it is found to be slower."""
+    document = measured("--database", "sqlite", *only("webhooks", "sync"))
+    beside = [figure for figure in document["figures"] if figure["name"].startswith("webhook: ")]
+    sync = next(figure for figure in document["figures"] if figure["name"] == "bulk sync")
+    faster = {figure["name"] for figure in [*beside, sync] if (figure["ratio"] or 0) > 1}
+    assert faster == {*(f"webhook: {scenario}" for scenario in SCENARIOS), "bulk sync"}
+
+
 def figure(**values: Any) -> Figure:
     """A figure of a median of three."""
     given = {"name": "some", "unit": "ms", "ours": Sample([2.0, 3.0, 30.0]), **values}
@@ -76,6 +133,9 @@ def figure(**values: Any) -> Figure:
         ({"rival": Sample([2.0]), "at_most": 1.4}, (1.5, False)),
         ({"rival": Sample([1.0, 1.0, 30.0]), "paired": True, "at_most": 2}, (2.0, True)),
         ({"rival": Sample([1.0, 1.0, 30.0]), "at_most": 2}, (3.0, False)),
+        ({"at_least": 3}, (None, True)),
+        ({"rival": Sample([1.0]), "at_least": 3}, (3.0, True)),
+        ({"rival": Sample([1.0]), "at_least": 3.1}, (3.0, False)),
     ],
 )
 def test_targets(values: dict[str, Any], expected: tuple[float | None, bool | None]) -> None:
