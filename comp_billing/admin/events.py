@@ -118,9 +118,10 @@ class EventAdmin(LargeTableAdmin):
 
     def _tell(self, request: HttpRequest, count: int, *, left: int) -> None:
         text = ngettext(
-            "The worker will process %d event again: its e-mails and the like are sent once more.",
-            "The worker will process %d events again: their e-mails and the like are sent once"
-            " more.",
+            "The worker will process %d event again: if it was done, its e-mails and the like are"
+            " sent once more.",
+            "The worker will process %d events again: of those that were done, e-mails and the like"
+            " are sent once more.",
             count,
         )
         if count:

@@ -26,7 +26,8 @@ def upsert(
     quiet: bool = False,
     using: str = DEFAULT_DB_ALIAS,
 ) -> set[str]:
-    """Write objects as received; what is older than a row already says is left out.
+    """Write objects as received, of one kind; what is older than a row already says is left out.
+    (Of several kinds too, but then the locks are taken in an order that can deadlock with others.)
 
     ``as_of`` is when Stripe said it, in Unix seconds: an event's ``created`` or a response's
     ``Date`` header, never the local clock. ``rank`` (see Rank) orders news of the same second;

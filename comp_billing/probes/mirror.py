@@ -64,10 +64,10 @@ def syncs() -> Iterator[Finding]:
     since = timezone.now() - LONG
     for kind, row in rows.items():
         if row.error:
-            what = f"The last reading of Stripe's list of {kind} objects ended in an error."
+            what = f'The last reading of Stripe\'s list "{kind}" ended in an error.'
             yield warning(what, "The admin has it under Syncs; ask for it again when it is mended.")
         elif row.requested_at and row.requested_at < since and not _is_read(row):
-            what = f"The list of {kind} objects was to be read {ago(row.requested_at)} ago."
+            what = f'The list "{kind}" was to be read {ago(row.requested_at)} ago.'
             yield problem(f"{what} Nobody reads it.", LOOPS)
     listed = [kind for kind, model in KINDS.items() if model.collection and model.is_listed]
     whole = {kind: rows[kind].complete_as_of for kind in listed if kind in rows}

@@ -167,7 +167,8 @@ def test_events_are_processed_again(operator: Client) -> None:
     assert (found, told(answer), logged()) == (
         [("inert", 0, ""), ("pending", 0, "")],
         [
-            "The worker will process 1 event again: its e-mails and the like are sent once more.",
+            "The worker will process 1 event again: if it was done, its e-mails and the like are"
+            " sent once more.",
             "1 event is stored only, for nothing here is concerned with it: it was left alone.",
         ],
         [("evt_2", "Asked the worker to process it again.")],

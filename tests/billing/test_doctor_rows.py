@@ -133,7 +133,7 @@ def test_lists_that_nobody_reads(site: Site) -> None:
     """Asked for, and nobody holds the lease."""
     Sync.objects.create(kind="customer", requested_at=back(hours=3))
     assert bad(mirrored.syncs) == [
-        "problem: The list of customer objects was to be read 3 hours ago. Nobody reads it."
+        'problem: The list "customer" was to be read 3 hours ago. Nobody reads it.'
     ]
 
 
@@ -148,7 +148,7 @@ def test_a_list_whose_reading_failed(site: Site) -> None:
     """Its error stays in the admin."""
     Sync.objects.create(kind="customer", error=CANARY)
     assert bad(mirrored.syncs) == [
-        "warning: The last reading of Stripe's list of customer objects ended in an error."
+        'warning: The last reading of Stripe\'s list "customer" ended in an error.'
     ]
 
 
