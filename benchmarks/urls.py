@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from django.urls import include, path
+from django.urls import path
 
 from benchmarks.raw import by_hand
+from tests import urls
 
-urlpatterns = [path("", include("tests.urls")), path("by-hand/", by_hand)]
+urlpatterns = [*urls.urlpatterns, path("by-hand/", by_hand)]
