@@ -24,6 +24,7 @@ LISTED = bulk.listed_kinds()
 FETCHED = [model for model in mirror.KINDS.values() if model.collection]
 DELETED = [(Customer, ACTIONS["delete customer"]), (Plan, ACTIONS["delete price"])]
 OLD_VERSION = "2024-06-20"
+HALF_A_MONTH = 16 * 24 * 3600
 # Rounds of work after which the site must be at rest.
 PATIENCE = 12
 
@@ -178,10 +179,12 @@ class Site:
         )
 
     def month(self) -> None:
-        """Stripe lists events for 30 days: the site asks for what it has missed in time."""
-        if self.lost:
-            self.repair()
-        self.account.world.advance(months=1)
+        """Stripe lists events for 30 days: the site asks in time for what is not there yet."""
+        for _half in range(2):
+            self.listen()
+            if self.lost or self.pending:
+                self.repair()
+            self.account.world.advance(seconds=HALF_A_MONTH)
 
     # -- rest
 
