@@ -9,7 +9,7 @@ import pytest
 from tests.mirror.campaign import finds
 from tests.mirror.mutants import MUTANTS, Mutant, applied
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 # Histories until a mistake must have been found.
 PATIENCE = 400
 QUICK = {
