@@ -54,7 +54,7 @@ stripe.enable_telemetry = False
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """One answer of Stripe's. ``date`` is Unix seconds, of Stripe's clock."""
+    """One answer of Stripe's. ``date``: when it was so, in Unix seconds of Stripe's clock."""
 
     data: dict[str, Any]
     date: int
@@ -187,13 +187,14 @@ def call(
     options: dict[str, Any] = {"idempotency_key": idempotency_key} if idempotency_key else {}
     if retries is not None:
         options["max_network_retries"] = retries
+    asked_at = time.monotonic()
     try:
         response = link.client.raw_request(verb, path, **(params or {}), **options)
     except stripe.StripeError as exc:
         if isinstance(exc, stripe.AuthenticationError):
             link.block()
         raise _translated(exc, path, params or {}) from exc
-    return _answer(response)
+    return _answer(response, seconds=time.monotonic() - asked_at)
 
 
 def find(
@@ -242,13 +243,15 @@ def object_path(collection: str, stripe_id: str, *more: str) -> str:
     return "/".join(["/v1", collection, quote(stripe_id, safe=""), *more])
 
 
-def _answer(response: Any) -> Answer:
+def _answer(response: Any, *, seconds: float) -> Answer:
+    """What Stripe answered, after so many seconds. It is dated when it was sent, but may have been
+    read long before: what happened in between is news, and must not look older."""
     headers = {name.lower(): value for name, value in dict(response.headers).items()}
     if not isinstance(response.data, dict):
         raise StripeUnavailable("Stripe's answer was not an object.")
     return Answer(
         data=response.data,
-        date=_unix_seconds(headers.get("date", "")),
+        date=_unix_seconds(headers.get("date", "")) - round(seconds),
         request_id=headers.get("request-id", ""),
         replayed=headers.get("idempotent-replayed") == "true",
     )

@@ -37,6 +37,19 @@ def test_answer_is_plain_json_with_stripes_own_time(site: Site) -> None:
     )
 
 
+@pytest.mark.usefixtures("stopped_clock")
+def test_an_answer_that_was_long_in_coming_is_as_old_as_its_question(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has happened since it was read may arrive before it."""
+    clock = iter(range(0, 100, 7))
+    monkeypatch.setattr("comp_billing.stripe_api.time.monotonic", lambda: next(clock))
+
+    answer = stripe_api.call("post", "/v1/customers", ADA)
+
+    assert answer.date == site.standin.now() - 7
+
+
 def test_replayed_answer_is_as_old_as_its_object(site: Site) -> None:
     """An answer that Stripe repeats from memory does not pass for news."""
     first = stripe_api.call("post", "/v1/customers", ADA, idempotency_key="k")
