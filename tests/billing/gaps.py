@@ -22,19 +22,20 @@ DAY = 86_400
 
 
 @pytest.fixture
-def told_shop(stripe_standin: StandIn, settings: Any) -> Iterator[Shop]:
+def told_shop(
+    stripe_standin: StandIn, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Shop]:
     """A subscribed customer whose account tells this site; nothing has been delivered yet. Pages
     of three events; nobody sleeps, and Stripe's clock stands still unless it is moved."""
     settings.COMP_BILLING = {**settings.COMP_BILLING, "SYNC_REQUESTS_PER_SECOND": 100_000}
     stripe_standin.clock.stop()
     stripe_standin.add_webhook("https://site.example/billing/webhook/", secret="whsec_tests")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stripe_api, "PAGE_SIZE", 3)
-        patch.setattr("comp_billing.sync.pacing.time.sleep", lambda seconds: None)
-        with stripe_api.use_http_client(StandInClient(stripe_standin)):
-            shop = open_shop(in_process(stripe_standin))
-            stripe_standin.calls.clear()
-            yield shop
+    monkeypatch.setattr(stripe_api, "PAGE_SIZE", 3)
+    monkeypatch.setattr("comp_billing.sync.pacing.time.sleep", lambda seconds: None)
+    with stripe_api.use_http_client(StandInClient(stripe_standin)):
+        shop = open_shop(in_process(stripe_standin))
+        stripe_standin.calls.clear()
+        yield shop
 
 
 def days(shop: Shop, count: int) -> None:

@@ -26,14 +26,15 @@ TARGET = re.compile(r'\b(?:INTO|UPDATE|FROM) "(\w+)"')
 
 
 @pytest.fixture
-def lists(stripe_standin: StandIn, settings: Any) -> Iterator[Account]:
+def lists(
+    stripe_standin: StandIn, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Account]:
     """An empty account at Stripe, of which nothing is here; pages of three objects."""
     settings.COMP_BILLING = {**settings.COMP_BILLING, "SYNC_REQUESTS_PER_SECOND": 100_000}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stripe_api, "PAGE_SIZE", 3)
-        patch.setattr(pacing, "_pause", lambda attempt, exc: 0.0)
-        with stripe_api.use_http_client(StandInClient(stripe_standin)):
-            yield in_process(stripe_standin)
+    monkeypatch.setattr(stripe_api, "PAGE_SIZE", 3)
+    monkeypatch.setattr(pacing, "_pause", lambda attempt, exc: 0.0)
+    with stripe_api.use_http_client(StandInClient(stripe_standin)):
+        yield in_process(stripe_standin)
 
 
 def products(account: Account, count: int) -> list[str]:
