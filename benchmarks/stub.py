@@ -6,10 +6,11 @@ made beforehand, so that nobody waits for them.
 
 from __future__ import annotations
 
+import json
 import socketserver
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from functools import cache
@@ -37,6 +38,8 @@ class Stub(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Conversation)
         self.sizes: dict[str, int] = {}
+        # Objects that are not what their number says, by id.
+        self.told: dict[str, bytes] = {}
         self.calls: Counter[str] = Counter()
 
     @property
@@ -50,6 +53,12 @@ class Stub(socketserver.ThreadingTCPServer):
             for number in range(size):
                 _object(collection, number)
 
+    def tell(self, bodies: Iterable[str]) -> None:
+        """Events have happened: the objects are as these say."""
+        for body in bodies:
+            obj = json.loads(body)["data"]["object"]
+            self.told[obj["id"]] = pretty(obj)
+
     def answer(self, target: str) -> tuple[int, bytes]:
         """Status and body of a GET."""
         url = urlsplit(target)
@@ -60,7 +69,7 @@ class Stub(socketserver.ThreadingTCPServer):
             return 200, pretty(account())
         if collection in COLLECTIONS and len(parts) == 2:
             self.calls[f"retrieve {collection}"] += 1
-            return 200, _object(collection, number_of(parts[1]))
+            return 200, self.told.get(parts[1]) or _object(collection, number_of(parts[1]))
         name = " of ".join(reversed([part for part in parts if "bench" not in part]))
         self.calls[f"list {name}"] += 1
         return 200, self._page(url.path, "/".join(parts), parse_qs(url.query))

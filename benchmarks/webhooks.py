@@ -96,6 +96,7 @@ def _round(scenario: Scenario, sides: Sides, sizes: Sizes, *, events: int) -> No
     """The same events for everyone; for the slower rival, the first of them."""
     bodies = scenario.bodies(sides.used, events)
     sides.used += events
+    sides.stripe.tell(bodies)
     _note(sides, "ours", sides.ours.ask("deliver", path=PATH, bodies=bodies), len(bodies))
     sides.recorder.ask("call", function="benchmarks.raw.record", path=PATH, bodies=bodies)
     _note(sides, "driver", _replay(sides, "driver"), len(bodies))
@@ -191,6 +192,7 @@ def _beside_driver(scenario: Scenario, sides: Sides) -> Figure:
 def _counts(scenario: Scenario, sides: Sides) -> Iterator[Figure]:
     """Of a few more events, the dearest of each side."""
     bodies = scenario.bodies(sides.used, COUNTED)
+    sides.stripe.tell(bodies)
     ours = _dearest(sides, sides.ours, PATH, bodies)
     theirs = sides.rival and _dearest(sides, sides.rival, RIVAL_PATH, bodies)
     # So that the driver's database stays like ours.

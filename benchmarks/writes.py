@@ -38,10 +38,12 @@ class Watch:
         if connection.vendor == "sqlite":
             found = dict(_query(f"SELECT name, COUNT(*) FROM {JOURNAL} GROUP BY name"))  # noqa: S608
         else:
-            found = {
-                table: len(self.before[table] ^ self._versions(table)) for table in self.tables
-            }
+            found = {table: self._changed(table) for table in self.tables}
         return {table: number for table, number in found.items() if number}
+
+    def _changed(self, table: str) -> int:
+        before, after = self.before[table], self._versions(table)
+        return max(len(before - after), len(after - before))
 
     def _versions(self, table: str) -> set[Any]:
         return set(_query(f'SELECT ctid::text, xmin::text FROM "{table}"'))  # noqa: S608
