@@ -20,7 +20,7 @@ from tests.billing.former_bills import EVENT_TYPES, SHAPES
 from tests.billing.former_shapes import ACACIA, BASIL, FERN, Ids, Json
 from tests.billing.standin_rig import Shop, in_process, open_shop
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
+pytestmark = pytest.mark.django_db(transaction=True)
 CASES = [(version, kind) for version in sorted(SHAPES) for kind in SHAPES[version]]
 ROUNDS = 5
 

@@ -17,7 +17,7 @@ from comp_billing.models import Customer, Event
 from comp_core import crashpoints
 from tests.billing.deliveries import event
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
+pytestmark = pytest.mark.django_db(transaction=True)
 on_postgresql = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="SQLite has no connection that could be cut"
 )

@@ -22,7 +22,7 @@ from tests.billing.deliveries import SECRET, post
 from tests.hostile_webhooks.genuine import genuine_events, paths, replaced
 from tests.hostile_webhooks.values import ANYTHING, HOSTILE
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
+pytestmark = pytest.mark.django_db(transaction=True)
 NUMBERS = itertools.count()
 EXAMPLES = int(os.environ.get("COMP_HOSTILE_REQUESTS", "3000")) // 50
 

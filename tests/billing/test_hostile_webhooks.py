@@ -15,7 +15,7 @@ from django.db import connection
 from tests.hostile_webhooks.attempts import at_random, catalogue
 from tests.hostile_webhooks.wsgi import rows, try_all
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
+pytestmark = pytest.mark.django_db(transaction=True)
 REQUESTS = int(os.environ.get("COMP_HOSTILE_REQUESTS", "3000"))
 
 

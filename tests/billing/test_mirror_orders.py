@@ -14,7 +14,7 @@ from comp_billing import mirror, webhooks
 from comp_billing.testing import StandIn
 from tests.billing.standin_rig import Shop, in_process, open_shop
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
+pytestmark = pytest.mark.django_db(transaction=True)
 LONGEST = 5
 Json = dict[str, Any]
 

@@ -20,7 +20,7 @@ from tests.mirror.actions import ACTIONS, BEGINNING
 from tests.mirror.truth import divergences
 
 __all__ = ["lists"]
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 HOUR = 3600
 DAYS = 45

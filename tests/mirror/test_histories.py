@@ -10,7 +10,7 @@ from django.db import connection
 
 from tests.mirror.campaign import campaign
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
+pytestmark = pytest.mark.django_db(transaction=True)
 HISTORIES = {"sqlite": 200, "postgresql": 60}
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from tests.mirror.campaign import finds
 from tests.mirror.mutants import MUTANTS, Mutant, applied
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
+pytestmark = pytest.mark.django_db(transaction=True)
 # Histories until a mistake must have been found.
 PATIENCE = 400
 QUICK = {
@@ -24,9 +25,11 @@ QUICK = {
 
 
 def parameters() -> list[Any]:
-    """The mutants; those that take more than a moment to be found are slow."""
+    """The mutants; those that take more than a moment to be found are slow, and so are all on
+    PostgreSQL."""
+    quick = QUICK if connection.vendor == "sqlite" else set()
     return [
-        pytest.param(one, id=one.name, marks=[] if one.name in QUICK else pytest.mark.slow)
+        pytest.param(one, id=one.name, marks=[] if one.name in quick else pytest.mark.slow)
         for one in MUTANTS
     ]
 
