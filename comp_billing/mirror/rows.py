@@ -52,15 +52,14 @@ class Row:
             "as_of": stamp.as_of,
             "rank": Rank.DELETED.value if self.is_tombstone else stamp.rank,
             "deleted": self.is_tombstone,
-            "fetch_at": self._fetch_at(),
+            "fetch_at": timezone.now() if self._is_cut_off(text) else None,
         }
 
-    def _fetch_at(self) -> Any:
-        """At once, when a list embedded in it is cut off."""
-        is_cut = (
-            self.model.collection and not self.is_tombstone and shapes.truncated_lists(self.data)
-        )
-        return timezone.now() if is_cut else None
+    def _is_cut_off(self, text: str) -> bool:
+        """Whether a list embedded in the object has more entries than are here, and can be had."""
+        if '"has_more": true' not in text or self.is_tombstone or not self.model.collection:
+            return False
+        return bool(shapes.truncated_lists(self.data))
 
     def embedded(self) -> Iterator[Row]:
         if not self.is_tombstone:
