@@ -28,7 +28,9 @@ def read(body: bytes) -> tuple[dict[str, Any], str | None]:
         payload, storable = _parsed(text)
     except (ValueError, RecursionError) as exc:
         raise NotAnEvent("The body is not JSON.") from exc
-    if not isinstance(payload, dict) or is_too_deep(payload):
+    # No deeper than it has opening brackets, which are counted sooner than it is walked.
+    may_be_deep = text.count("{") + text.count("[") > MAX_DEPTH
+    if not isinstance(payload, dict) or (may_be_deep and is_too_deep(payload)):
         raise NotAnEvent("The body is not an object, or nested too deep.")
     return (payload, text) if storable else (clean(payload), None)
 

@@ -56,7 +56,8 @@ def _receive(request: HttpRequest, *, secrets: Iterable[str]) -> HttpResponse:
         return _refused(HttpResponse(status=400), "The body could not be read.")
     if len(body) > limit:
         return _refused(HttpResponse(status=413), "The body is too large.")
-    header = request.headers.get("Stripe-Signature", "")
+    # Of request.headers every header would be read.
+    header = request.META.get("HTTP_STRIPE_SIGNATURE", "")
     try:
         verify(body, header, secrets=secrets, tolerance_seconds=conf.WEBHOOK_TOLERANCE_SECONDS)
         event = read_event(body)
