@@ -24,7 +24,8 @@ FETCH_DELAY = timedelta(seconds=2)
 # back with newer news. What Stripe said before the whole list was read is no news.
 GUARD = (
     "(t.as_of IS NULL OR (t.as_of, t.rank) <= (excluded.as_of, excluded.rank))"
-    " AND (excluded.deleted OR NOT (t.deleted AND t.rank >= 3) AND excluded.as_of >="
+    " AND (NOT (t.deleted AND t.rank >= 3) OR (excluded.deleted AND excluded.rank >= 3))"
+    " AND (excluded.deleted OR excluded.as_of >="
     " COALESCE((SELECT complete_as_of FROM {sync} WHERE kind = '{kind}'), 0))"
 )
 # Of one second and one rank, or read from a list within it: which is the later cannot be told.

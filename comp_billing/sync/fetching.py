@@ -30,6 +30,7 @@ MANY = 500
 LISTED = timedelta(hours=6)
 # How long a claimed row is left alone; a worker that dies meanwhile is succeeded after it.
 LEASE = timedelta(minutes=10)
+FIRST_PAUSE = timedelta(seconds=15)
 LONGEST_PAUSE = timedelta(days=1)
 
 
@@ -142,17 +143,22 @@ def _settle(
     model: type[StripeObject], answers: dict[str, Answer], *, lease: datetime, using: str
 ) -> None:
     """Of rows still claimed: the answer was no later than what is here. Once more, shortly."""
-    if answers:
-        rows = model.all_objects.using(using).filter(pk__in=answers, fetch_at=lease)
-        rows.update(fetch_at=timezone.now() + FETCH_DELAY)
+    _postpone(model, list(answers), lease=lease, using=using, first=FETCH_DELAY)
 
 
-def _postpone(model: type[StripeObject], ids: list[str], *, lease: datetime, using: str) -> None:
-    """What was claimed and not answered waits longer each time."""
+def _postpone(
+    model: type[StripeObject],
+    ids: list[str],
+    *,
+    lease: datetime,
+    using: str,
+    first: timedelta = FIRST_PAUSE,
+) -> None:
+    """What is still claimed waits, longer each time."""
     if not ids:
         return
     now = timezone.now()
     claimed = model.all_objects.using(using).filter(pk__in=ids, fetch_at=lease)
     for attempts in set(claimed.values_list("fetch_attempts", flat=True)):
-        pause = min(LONGEST_PAUSE, timedelta(seconds=15) * (1 << min(attempts - 1, 20)))
+        pause = min(LONGEST_PAUSE, first * (1 << min(max(attempts, 1) - 1, 20)))
         claimed.filter(fetch_attempts=attempts).update(fetch_at=now + pause)

@@ -238,3 +238,16 @@ def test_when_much_is_due_the_list_is_read_instead(
     fetching.fetch_due(limit=1)
     again = Sync.objects.exclude(requested_at=None).count()
     assert (asked, Customer.objects.get().email, again) == (["customer"], "ada@example.org", 0)
+
+
+def test_an_answer_that_is_never_later_is_asked_for_less_and_less(shop: Shop) -> None:
+    """Such as when what is here is dated in the future."""
+    obj = {"id": shop.customer.id, "object": "customer"}
+    mirror.upsert([obj], as_of=shop.account.world.now() + 10**6, rank=2, api_version=VERSION)
+    mirror.fetch_later(Customer, [shop.customer.id])
+    waits = []
+    for _ in range(6):
+        everything_due()
+        fetching.fetch_due()
+        waits.append(round((Customer.objects.get().fetch_at - timezone.now()).total_seconds()))
+    assert waits == [2, 4, 8, 16, 32, 64]

@@ -273,3 +273,12 @@ def test_of_two_changes_the_later_is_waited_for() -> None:
     mirror.fetch_later(Customer, ["cus_1"], since=1010)
     mirror.fetch_later(Customer, ["cus_1"])
     assert Customer.objects.get().doubt_as_of == 1020
+
+
+def test_what_stripe_does_not_know_any_more_stays_deleted_if_stripe_has_said_so() -> None:
+    """The weaker word, coming later, does not open the way back."""
+    put({"id": "cus_1", "object": "customer", "deleted": True}, as_of=1000, rank=3)
+    mirror.missing(Customer, ["cus_1"], as_of=1005, api_version=VERSION)
+    put(customer(), as_of=1010)
+    row = Customer.all_objects.get()
+    assert (row.deleted, row.rank, row.as_of) == (True, 3, 1000)
