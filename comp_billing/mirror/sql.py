@@ -30,7 +30,9 @@ GUARD = (
 )
 # Of one second and one rank, or read from a list within it: which is the later cannot be told.
 TIED = "t.as_of = excluded.as_of AND (t.rank = excluded.rank OR t.rank = 0)"
-SETTLED = "t.doubt_as_of IS NULL OR t.doubt_as_of < excluded.as_of"
+# Nothing more is to be learnt of what Stripe has said to be deleted.
+FINAL = "(excluded.deleted AND excluded.rank >= 3)"
+SETTLED = f"t.doubt_as_of IS NULL OR t.doubt_as_of < excluded.as_of OR {FINAL}"
 IS_NEWS = "t.as_of IS NULL OR t.deleted <> excluded.deleted OR t.fetch_at IS NOT NULL"
 
 
@@ -207,7 +209,7 @@ class Upsert(Statement):
 
     def _doubt(self) -> list[str]:
         """Two versions that cannot be ordered raise it; news from after it settles it."""
-        is_raised, is_settled = f"{TIED} AND {self.differs}", SETTLED
+        is_raised, is_settled = f"{TIED} AND {self.differs} AND NOT {FINAL}", SETTLED
         return [
             f"{name} = CASE WHEN {is_raised} THEN {{}} WHEN {is_settled} THEN excluded.{name}"
             f" ELSE t.{name} END".format(raised)

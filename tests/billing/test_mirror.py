@@ -282,3 +282,12 @@ def test_what_stripe_does_not_know_any_more_stays_deleted_if_stripe_has_said_so(
     put(customer(), as_of=1010)
     row = Customer.all_objects.get()
     assert (row.deleted, row.rank, row.as_of) == (True, 3, 1000)
+
+
+def test_nothing_more_is_asked_about_what_stripe_has_said_to_be_deleted() -> None:
+    """Whatever was in doubt about it, and whenever."""
+    put(customer())
+    mirror.fetch_later(Customer, ["cus_1"], since=1010)
+    put({"id": "cus_1", "object": "customer", "deleted": True}, as_of=1005, rank=3)
+    row = Customer.all_objects.get()
+    assert (row.deleted, row.fetch_at, row.doubt_as_of) == (True, None, None)
