@@ -76,8 +76,8 @@ MUTANTS = [
     Mutant(
         "a tombstone gives way to what is dated later",
         "GUARD",
-        "NOT (t.deleted AND t.rank >= 3) AND",
-        "",
+        "NOT (t.deleted AND t.rank >= 3) OR",
+        "TRUE OR",
     ),
     Mutant(
         "a deletion is an update",
