@@ -84,14 +84,16 @@ def process_again(events: QuerySet[Event]) -> int:
 
     Of an event that was done, the stored handlers run once more; of any other, those that have not
     succeeded. In-transaction handlers run only if they never succeeded. Events that are stored for
-    the record only stay so.
+    the record only stay so, unless they were taken for another mode's or account's.
     """
     return _begin_anew(events, attempts=0, at=timezone.now())
 
 
 def _begin_anew(events: QuerySet[Event], *, attempts: int, at: datetime) -> int:
     none = Value([], output_field=JSONField())
-    return events.exclude(state=EventState.INERT).update(
+    # Of another mode or account when they came, and ours now that the settings are corrected.
+    ours = Q(applied_at=None, livemode=conf.LIVEMODE, account="")
+    return events.exclude(Q(state=EventState.INERT) & ~ours).update(
         state=Case(
             When(applied_at=None, then=Value(EventState.FAILED)), default=Value(EventState.PENDING)
         ),

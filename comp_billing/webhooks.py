@@ -114,7 +114,8 @@ def _store(event: Event, *, using: str) -> bool:
     is_ours = event.livemode == conf.LIVEMODE and not event.account
     event.state = _first_state(event, is_ours=is_ours)
     event.customer_id, event.invoice_id = subjects_of(event) if is_ours else (None, None)
-    event.applied_at = now
+    # What is of another mode or account may turn out to be ours when the settings are corrected.
+    event.applied_at = now if is_ours else None
     is_pending = event.state == EventState.PENDING
     event.processed_at = None if is_pending else now
     event.next_attempt_at = now if is_pending else None

@@ -41,7 +41,7 @@ class Row:
     ) -> None:
         self.data, text = storable(data)
         self.model, self.stamp, self.parent_id = model, stamp, parent_id
-        self.id = str(self.data["id"])
+        self.id = str(shapes.ref(self.data["id"]))
         self.is_tombstone = self.data.get("deleted") is True
         self.values: dict[str, Any] = {} if self.is_tombstone else model.columns(self.data)
         self.values |= {

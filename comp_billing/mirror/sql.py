@@ -20,13 +20,18 @@ UNION_ROWS = 400
 FETCH_DELAY = timedelta(seconds=2)
 
 # Newer wins, and of two versions that are equally new the later arrival, which is a guess: see
-# TIED. A tombstone told by Stripe stays; an item that was only missing from its subscription comes
-# back with newer news. What Stripe said before the whole list was read is no news.
+# TIED. A tombstone told by Stripe stays, unless an id that may be chosen is taken again; an item
+# that was only missing from its subscription comes back with newer news.
 GUARD = (
     "(t.as_of IS NULL OR (t.as_of, t.rank) <= (excluded.as_of, excluded.rank))"
-    " AND (NOT (t.deleted AND t.rank >= 3) OR (excluded.deleted AND excluded.rank >= 3))"
-    " AND (excluded.deleted OR excluded.as_of >="
-    " COALESCE((SELECT complete_as_of FROM {sync} WHERE kind = '{kind}'), 0))"
+    " AND (NOT (t.deleted AND t.rank >= 3) OR (excluded.deleted AND excluded.rank >= 3){again})"
+)
+# An event of its creation, later than the deletion.
+AGAIN = " OR (excluded.rank = 1 AND excluded.as_of > t.as_of)"
+# Said before the whole list was read, which may have found the row as it is and not written it: the
+# next news may have been said before that too, or have been lost.
+OVERTAKEN = (
+    "excluded.as_of < COALESCE((SELECT complete_as_of FROM {sync} WHERE kind = '{kind}'), 0)"
 )
 # Of one second and one rank, or read from a list within it: which is the later cannot be told.
 TIED = "t.as_of = excluded.as_of AND (t.rank = excluded.rank OR t.rank = 0)"
@@ -171,9 +176,8 @@ class Upsert(Statement):
         return f"SELECT {self.columns} FROM {self.table} WHERE 1 = 0"  # noqa: S608
 
     def _conflict(self, changes: list[str], unless: str = "") -> str:
-        key, sync = self.quote("stripe_id"), self.quote(Sync._meta.db_table)
-        kind = self.kind.replace("'", "''").replace("%", "%%")
-        guard = GUARD.format(sync=sync, kind=kind)
+        key = self.quote("stripe_id")
+        guard = GUARD.format(again="" if self.model.id_prefix else AGAIN)
         assigned = ", ".join(changes)
         return f"({key}) DO UPDATE SET {assigned} WHERE ({guard}){unless} RETURNING {key}"
 
@@ -209,7 +213,11 @@ class Upsert(Statement):
 
     def _doubt(self) -> list[str]:
         """Two versions that cannot be ordered raise it; news from after it settles it."""
-        is_raised, is_settled = f"{TIED} AND {self.differs} AND NOT {FINAL}", SETTLED
+        sync = self.quote(Sync._meta.db_table)
+        kind = self.kind.replace("'", "''").replace("%", "%%")
+        overtaken = OVERTAKEN.format(sync=sync, kind=kind)
+        is_raised = f"({TIED} OR {overtaken}) AND {self.differs} AND NOT {FINAL}"
+        is_settled = SETTLED
         return [
             f"{name} = CASE WHEN {is_raised} THEN {{}} WHEN {is_settled} THEN excluded.{name}"
             f" ELSE t.{name} END".format(raised)

@@ -156,3 +156,23 @@ def test_parents_removed_behind_our_back_are_placed_again() -> None:
         cursor.execute("DELETE FROM comp_billing_customer")
     status = tell(event("invoice.paid", {"id": "in_1", "object": "invoice", "customer": "cus_1"}))
     assert (status, Event.objects.get().state) == (200, "pending")
+
+
+def test_an_event_taken_for_another_modes_is_ours_when_the_setting_is_corrected(
+    handle: Any, settings: Any
+) -> None:
+    """It was stored only; processed again, it is mirrored and its handlers run, once."""
+    seen: list[str] = []
+    handle("customer.updated", handler=lambda event, obj, previous: seen.append(event.pk))
+    tell(event(livemode=True))
+    before = (events.process_again(Event.objects.all()), Customer.all_objects.count())
+    settings.COMP_BILLING = {**settings.COMP_BILLING, "LIVEMODE": True}
+    events.process_again(Event.objects.all())
+    events.process_due_events()
+    events.process_due_events()
+    assert (before, seen, Event.objects.get().state, Customer.objects.count()) == (
+        (0, 0),
+        ["evt_1"],
+        "processed",
+        1,
+    )

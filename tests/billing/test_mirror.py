@@ -217,14 +217,30 @@ def test_what_stripe_does_not_know_is_gone_until_there_is_news_of_it(
     assert (gone, Customer.objects.get().user) == ((True, "a@b.c", user.pk), user)
 
 
-def test_what_a_whole_reading_has_seen_is_not_overwritten_by_what_was_said_before_it() -> None:
-    """Also in a row that it found unchanged, and so did not write."""
+def test_what_was_said_before_a_whole_reading_is_written_and_in_doubt() -> None:
+    """The reading may have found the row as it is, and not written it; what followed the late news
+    may be late as well, or lost."""
     put(customer())
     Sync.objects.create(kind="customer", complete_as_of=1100)
-    put(customer(email="late"), as_of=1099)
-    before = emails()
-    put(customer(email="new"), as_of=1100)
-    assert (before, emails()) == ([("a@b.c", 1000, 2)], [("new", 1100, 2)])
+    put(customer(email="late"), as_of=1098)
+    put(customer(email="later"), as_of=1099)
+    before = Customer.objects.values_list("email", "doubt_as_of").get()
+    put(customer(email="answer"), as_of=1101, rank=0)
+    after = Customer.objects.values_list("email", "doubt_as_of", "fetch_at").get()
+    assert (before, after) == (("later", 1099), ("answer", None, None))
+
+
+def test_an_id_that_was_chosen_may_be_taken_again() -> None:
+    """By an event of its creation, later than the deletion; by nothing else."""
+    product = {"id": "comp_1", "object": "product", "name": "First"}
+    put(product)
+    put({"id": "comp_1", "object": "product", "deleted": True}, as_of=1001, rank=3)
+    put({**product, "name": "Late"}, as_of=1001, rank=1)
+    put({**product, "name": "Listed"}, as_of=1003, rank=0)
+    before = Product.all_objects.get().deleted
+    put({**product, "name": "Second"}, as_of=1002, rank=1)
+    row = Product.objects.get()
+    assert (before, row.name, row.deleted) == (True, "Second", False)
 
 
 def test_an_object_whose_list_is_cut_off_is_due_to_be_fetched() -> None:
