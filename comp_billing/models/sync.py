@@ -33,7 +33,7 @@ class Sync(models.Model):
     finished_at = models.DateTimeField(null=True)
     error = models.TextField(blank=True)
     # Unix seconds of Stripe's clock: when the last whole reading to come to its end began. What
-    # Stripe said before is no news about a row: the reading has seen it, changed or not.
+    # Stripe said before, and what arrives later, is in doubt: the reading has seen the row since.
     complete_as_of = models.BigIntegerField(null=True)
 
     class Meta:
