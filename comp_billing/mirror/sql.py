@@ -64,7 +64,7 @@ class Statement:
         self.batch_rows = max(1, connection.ops.bulk_batch_size(self.fields, [None] * 1000))
         self.quote = connection.ops.quote_name
         self.table = self.quote(model._meta.db_table)
-        self.defaults: dict[str, Any] = {f.attname: _default(f) for f in self.fields}
+        self.defaults: dict[str, Any] = {f.attname: f.get_default() for f in self.fields}
         self.adapters: list[tuple[str, Adapter | None]] = [
             (field.attname, adapter(field, using)) for field in self.fields
         ]
@@ -85,10 +85,10 @@ class Statement:
         return written
 
     def run(self, source: str, params: Sequence[Any], conflict: str) -> set[str]:
-        values: Any
         # Names from the model's metadata, quoted; values are parameters.
         insert = f"INSERT INTO {self.table} AS t ({self.columns}) {source}"
-        sql, values = f"{insert} ON CONFLICT {conflict}", params
+        sql = f"{insert} ON CONFLICT {conflict}"
+        values: Any = params
         if self.is_sqlite and len(params) < len(NAMES):
             sql, values = _named(sql), dict(zip(NAMES, params, strict=False))
         with connections[self.using].cursor() as cursor:
@@ -99,11 +99,6 @@ class Statement:
         """A row's values as the driver wants them; columns not given get their defaults."""
         row = {**self.defaults, **row}
         return [row[name] if fit is None else fit(row[name]) for name, fit in self.adapters]
-
-
-def _default(field: models.Field[Any, Any]) -> Any:
-    default = field.get_default()
-    return {} if default == {} else default
 
 
 class Upsert(Statement):
@@ -217,9 +212,8 @@ class Upsert(Statement):
         kind = self.kind.replace("'", "''").replace("%", "%%")
         overtaken = OVERTAKEN.format(sync=sync, kind=kind)
         is_raised = f"({TIED} OR {overtaken}) AND {self.differs} AND NOT {FINAL}"
-        is_settled = SETTLED
         return [
-            f"{name} = CASE WHEN {is_raised} THEN {{}} WHEN {is_settled} THEN excluded.{name}"
+            f"{name} = CASE WHEN {is_raised} THEN {{}} WHEN {SETTLED} THEN excluded.{name}"
             f" ELSE t.{name} END".format(raised)
             for name, raised in (
                 ("fetch_at", "%s"),
