@@ -28,11 +28,12 @@ GUARD = (
 )
 # An event of its creation, later than the deletion.
 AGAIN = " OR (excluded.rank = 1 AND excluded.as_of > t.as_of)"
-# Said before the whole list was read, which may have found the row as it is and not written it: the
-# next news may have been said before that too, or have been lost.
-OVERTAKEN = (
-    "excluded.as_of < COALESCE((SELECT complete_as_of FROM {sync} WHERE kind = '{kind}'), 0)"
-)
+# Said before the whole list was read, which may have found the row as it is and not written it, or
+# have missed it because it was gone: the next news may have been said before that too, or have been
+# lost. Such a row arrives in doubt. Empty otherwise.
+OVERTAKEN = "(SELECT {value} FROM {sync} WHERE kind = '{kind}' AND complete_as_of > {as_of})"
+DELETED_RANK = 3
+NEVER = 2**62
 # Of one second and one rank, or read from a list within it: which is the later cannot be told.
 TIED = "t.as_of = excluded.as_of AND (t.rank = excluded.rank OR t.rank = 0)"
 # Nothing more is to be learnt of what Stripe has said to be deleted.
@@ -61,7 +62,9 @@ class Statement:
         self.using = using
         self.is_sqlite = connection.vendor == "sqlite"
         self.fields = list(model._meta.concrete_fields)
-        self.batch_rows = max(1, connection.ops.bulk_batch_size(self.fields, [None] * 1000))
+        # Some columns take several parameters.
+        columns = [*self.fields, *self.fields[:3]]
+        self.batch_rows = max(1, connection.ops.bulk_batch_size(columns, [None] * 1000))
         self.quote = connection.ops.quote_name
         self.table = self.quote(model._meta.db_table)
         self.defaults: dict[str, Any] = {f.attname: f.get_default() for f in self.fields}
@@ -69,18 +72,24 @@ class Statement:
             (field.attname, adapter(field, using)) for field in self.fields
         ]
         self.columns = ", ".join(self.quote(str(field.column)) for field in self.fields)
-        self.places = ", ".join(["%s"] * len(self.fields))
+        self.names = [field.attname for field in self.fields]
+        self.places = _places(self.fields)
 
     def execute(self, rows: Sequence[dict[str, Any]], conflict: str, *last: Any) -> set[str]:
         """Insert rows ({attname: value}); answers the keys of those inserted or updated.
 
         ``last``: the parameters of ``conflict``.
         """
+        return self._in_batches([self.adapt(row) for row in rows], self.places, conflict, *last)
+
+    def _in_batches(
+        self, rows: Sequence[list[Any]], places: str, conflict: str, *last: Any
+    ) -> set[str]:
         written: set[str] = set()
         for start in range(0, len(rows), self.batch_rows):
             batch = rows[start : start + self.batch_rows]
-            values = ", ".join([f"({self.places})"] * len(batch))
-            params = [value for row in batch for value in self.adapt(row)]
+            values = ", ".join([f"({places})"] * len(batch))
+            params = [value for row in batch for value in row]
             written |= self.run(f"VALUES {values}", [*params, *last], conflict)
         return written
 
@@ -121,6 +130,7 @@ class Upsert(Statement):
         self.removal = ", ".join(
             constants.get(f.attname, self.quote(str(f.column))) for f in self.fields
         )
+        self.doubted = self._places_of_doubt()
         self.differs = f"t.data {'IS NOT' if self.is_sqlite else 'IS DISTINCT FROM'} excluded.data"
         self.told = self._conflict(self._changes())
         self.mixed = self._conflict(self._changes_or_tombstone())
@@ -129,10 +139,14 @@ class Upsert(Statement):
         )
 
     def write(self, rows: Sequence[dict[str, Any]], *, quiet: bool = False) -> set[str]:
-        """Rows of different ids, in key order; answers the ids written."""
-        has_gone = any(row["deleted"] for row in rows)
-        conflict = self.quiet if quiet else self.mixed if has_gone else self.told
-        return self.execute(rows, conflict, self._fetch_at())
+        """Rows of different ids, in key order; answers the ids written. ``quiet``: from a list,
+        which is as new as any that was read before."""
+        fetch_at = self._fetch_at()
+        if quiet:
+            return self.execute(rows, self.quiet, fetch_at)
+        conflict = self.mixed if any(row["deleted"] for row in rows) else self.told
+        batch = [self._doubted(row, fetch_at) for row in rows]
+        return self._in_batches(batch, self.doubted, conflict, fetch_at)
 
     def replace(
         self,
@@ -145,21 +159,20 @@ class Upsert(Statement):
         """The same for children told whole: in the same statement, those that their ``owners``
         (in the column ``link``) no longer name are gone as of ``stamp``, unless they are newer
         news."""
-        named = [row["stripe_id"] for row in rows]
+        named, fetch_at = [row["stripe_id"] for row in rows], self._fetch_at()
         branches, params = [self._missing(link, owners, named)], [*stamp, *owners, *named]
         written: set[str] = set()
         for row in rows:
-            branches.append(f"SELECT {self.places}")
-            params += self.adapt(row)
+            branches.append(f"SELECT {self.doubted}")
+            params += self._doubted(row, fetch_at)
             if len(branches) == UNION_ROWS:
-                written |= self._union(branches, params)
+                written |= self._union(branches, [*params, fetch_at])
                 branches, params = [self._none()], []
-        return written | self._union(branches, params)
+        return written | self._union(branches, [*params, fetch_at])
 
     def _union(self, branches: list[str], params: list[Any]) -> set[str]:
         source = " UNION ALL ".join(branches)
-        key = 1 + [field.attname for field in self.fields].index("stripe_id")
-        return self.run(f"{source} ORDER BY {key}", [*params, self._fetch_at()], self.mixed)
+        return self.run(f"{source} ORDER BY {1 + self._at('stripe_id')}", params, self.mixed)
 
     def _missing(self, link: str, owners: Sequence[str], named: Sequence[str]) -> str:
         (column,) = self._columns([link])
@@ -207,20 +220,45 @@ class Upsert(Statement):
         return [self.quote(str(f.column)) for f in self.fields if f.attname in attnames]
 
     def _doubt(self) -> list[str]:
-        """Two versions that cannot be ordered raise it; news from after it settles it."""
-        sync = self.quote(Sync._meta.db_table)
-        kind = self.kind.replace("'", "''").replace("%", "%%")
-        overtaken = OVERTAKEN.format(sync=sync, kind=kind)
-        is_raised = f"({TIED} OR {overtaken}) AND {self.differs} AND NOT {FINAL}"
+        """Two versions that cannot be ordered raise it, and so does old news that says something
+        else; news from after it settles it."""
+        raised = f"({TIED} OR excluded.doubt_as_of IS NOT NULL) AND {self.differs} AND NOT {FINAL}"
         return [
-            f"{name} = CASE WHEN {is_raised} THEN {{}} WHEN {SETTLED} THEN excluded.{name}"
-            f" ELSE t.{name} END".format(raised)
-            for name, raised in (
+            f"{name} = CASE WHEN {raised} THEN {value} WHEN {SETTLED} THEN excluded.{name}"
+            f" ELSE t.{name} END"
+            for name, value in (
                 ("fetch_at", "%s"),
                 ("doubt_as_of", "excluded.as_of"),
                 ("fetch_attempts", "0"),
             )
         ]
+
+    def _places_of_doubt(self) -> str:
+        """The places of a row that is in doubt if it is OVERTAKEN."""
+        places = ["%s"] * len(self.fields)
+        bigint, moment = (
+            ("%s", "%s") if self.is_sqlite else ("CAST(%s AS bigint)", "CAST(%s AS timestamptz)")
+        )
+        kind = self.kind.replace("'", "''").replace("%", "%%")
+        names = {"sync": self.quote(Sync._meta.db_table), "kind": kind, "as_of": bigint}
+        fetch_at = f"COALESCE({OVERTAKEN.format(value=moment, **names)}, {moment})"
+        places[self._at("fetch_at")] = fetch_at
+        places[self._at("doubt_as_of")] = OVERTAKEN.format(value=bigint, **names)
+        return ", ".join(places)
+
+    def _doubted(self, row: dict[str, Any], fetch_at: Any) -> list[Any]:
+        """A row's parameters for ``doubted``."""
+        params = self.adapt(row)
+        # Nothing more is to be learnt of what Stripe has said to be deleted.
+        is_final = row["deleted"] and row["rank"] >= DELETED_RANK
+        before = NEVER if is_final else row["as_of"]
+        fetch, doubt = self._at("fetch_at"), self._at("doubt_as_of")
+        params[doubt : doubt + 1] = [row["as_of"], before]
+        params[fetch : fetch + 1] = [fetch_at, before, params[fetch]]
+        return params
+
+    def _at(self, attname: str) -> int:
+        return self.names.index(attname)
 
     def _fetch_at(self) -> Any:
         """The moment at which a tie is to be settled; never, of what cannot be fetched."""

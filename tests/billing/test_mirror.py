@@ -13,9 +13,7 @@ from comp_billing.models import (
     Customer,
     Plan,
     Product,
-    Subscription,
     SubscriptionItem,
-    Sync,
 )
 from tests.billing.stripe_objects import VERSION, customer, item, put, subscription
 
@@ -177,24 +175,6 @@ def test_known_parents_cost_no_statement() -> None:
     ) == (["INSERT", "INSERT"], 1)
 
 
-def test_a_tie_of_different_content_is_due_to_be_fetched() -> None:
-    """Of one second and one rank: which is the later cannot be told. The same content is no tie."""
-    put(customer())
-    put(customer())
-    before = Customer.objects.get().fetch_at
-    put(customer(email="other"))
-    put(customer(email="other"))
-    assert (before, Customer.objects.get().fetch_at is None) == (None, False)
-
-
-def test_later_news_settles_a_tie() -> None:
-    """Whatever the two versions were."""
-    put(customer())
-    put(customer(email="other"))
-    put(customer(email="latest"), as_of=1001, rank=0)
-    assert (Customer.objects.get().fetch_at, emails()) == (None, [("latest", 1001, 0)])
-
-
 def test_a_list_that_says_nothing_new_writes_no_row() -> None:
     """Neither the object nor what is embedded in it; an event all the same, for its date."""
     put(subscription(item(1)), customer())
@@ -217,19 +197,6 @@ def test_what_stripe_does_not_know_is_gone_until_there_is_news_of_it(
     assert (gone, Customer.objects.get().user) == ((True, "a@b.c", user.pk), user)
 
 
-def test_what_was_said_before_a_whole_reading_is_written_and_in_doubt() -> None:
-    """The reading may have found the row as it is, and not written it; what followed the late news
-    may be late as well, or lost."""
-    put(customer())
-    Sync.objects.create(kind="customer", complete_as_of=1100)
-    put(customer(email="late"), as_of=1098)
-    put(customer(email="later"), as_of=1099)
-    before = Customer.objects.values_list("email", "doubt_as_of").get()
-    put(customer(email="answer"), as_of=1101, rank=0)
-    after = Customer.objects.values_list("email", "doubt_as_of", "fetch_at").get()
-    assert (before, after) == (("later", 1099), ("answer", None, None))
-
-
 def test_an_id_that_was_chosen_may_be_taken_again() -> None:
     """By an event of its creation, later than the deletion; by nothing else."""
     product = {"id": "comp_1", "object": "product", "name": "First"}
@@ -243,54 +210,6 @@ def test_an_id_that_was_chosen_may_be_taken_again() -> None:
     assert (before, row.name, row.deleted) == (True, "Second", False)
 
 
-def test_an_object_whose_list_is_cut_off_is_due_to_be_fetched() -> None:
-    """The rest is not asked for here."""
-    put(subscription(items={"data": [item(1)], "has_more": True, "url": "/v1/subscription_items"}))
-    assert Subscription.objects.get().fetch_at is not None
-
-
-def test_fetch_later_marks_rows_and_makes_placeholders() -> None:
-    """What Stripe has said to be deleted stays as it is."""
-    put(customer(), {"id": "cus_2", "object": "customer", "deleted": True})
-    marked = mirror.fetch_later(Customer, ["cus_1", "cus_2", "cus_3"])
-    due = Customer.all_objects.filter(fetch_at__isnull=False).order_by("pk")
-    assert (marked, list(due.values_list("pk", "email"))) == (
-        {"cus_1", "cus_3"},
-        [("cus_1", "a@b.c"), ("cus_3", "")],
-    )
-
-
-def test_what_was_said_before_a_change_does_not_settle_the_doubt_about_it() -> None:
-    """A hint at 1010; news from before it arrives late; the answer from after it settles it."""
-    put(customer())
-    mirror.fetch_later(Customer, ["cus_1"], since=1010)
-    put(customer(email="late"), as_of=1005)
-    put(customer(email="same second"), as_of=1010)
-    before = Customer.objects.values_list("email", "doubt_as_of").get()
-    is_due = Customer.objects.get().fetch_at is not None
-    put(customer(email="answer"), as_of=1011, rank=0)
-    after = Customer.objects.values_list("email", "doubt_as_of", "fetch_at").get()
-    assert (before, is_due, after) == (("same second", 1010), True, ("answer", None, None))
-
-
-def test_a_row_with_news_from_after_the_change_is_not_fetched_for_it() -> None:
-    """It holds the change already."""
-    put(customer(), as_of=1011)
-    assert (
-        mirror.fetch_later(Customer, ["cus_1"], since=1010),
-        Customer.objects.get().fetch_at,
-    ) == (set(), None)
-
-
-def test_of_two_changes_the_later_is_waited_for() -> None:
-    """Whichever is told first."""
-    put(customer())
-    mirror.fetch_later(Customer, ["cus_1"], since=1020)
-    mirror.fetch_later(Customer, ["cus_1"], since=1010)
-    mirror.fetch_later(Customer, ["cus_1"])
-    assert Customer.objects.get().doubt_as_of == 1020
-
-
 def test_what_stripe_does_not_know_any_more_stays_deleted_if_stripe_has_said_so() -> None:
     """The weaker word, coming later, does not open the way back."""
     put({"id": "cus_1", "object": "customer", "deleted": True}, as_of=1000, rank=3)
@@ -298,12 +217,3 @@ def test_what_stripe_does_not_know_any_more_stays_deleted_if_stripe_has_said_so(
     put(customer(), as_of=1010)
     row = Customer.all_objects.get()
     assert (row.deleted, row.rank, row.as_of) == (True, 3, 1000)
-
-
-def test_nothing_more_is_asked_about_what_stripe_has_said_to_be_deleted() -> None:
-    """Whatever was in doubt about it, and whenever."""
-    put(customer())
-    mirror.fetch_later(Customer, ["cus_1"], since=1010)
-    put({"id": "cus_1", "object": "customer", "deleted": True}, as_of=1005, rank=3)
-    row = Customer.all_objects.get()
-    assert (row.deleted, row.fetch_at, row.doubt_as_of) == (True, None, None)
