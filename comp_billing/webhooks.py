@@ -100,8 +100,7 @@ def ingest(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> bool:
 def _with_repeats(event: Event, *, using: str) -> bool:
     for attempt in range(1, TRIES + 1):
         try:
-            with transaction.atomic(using=using):
-                return _store(event, using=using)
+            return _store(event, using=using)
         except (OperationalError, IntegrityError):
             if attempt == TRIES:
                 raise
@@ -115,15 +114,19 @@ def _store(event: Event, *, using: str) -> bool:
     event.state = _first_state(event, is_ours=is_ours)
     event.customer_id, event.invoice_id = subjects_of(event) if is_ours else (None, None)
     # What is of another mode or account may turn out to be ours when the settings are corrected.
-    event.applied_at = now if is_ours else None
+    event.received_at, event.applied_at = now, now if is_ours else None
     is_pending = event.state == EventState.PENDING
     event.processed_at = None if is_pending else now
     event.next_attempt_at = now if is_pending else None
-    if not _insert(event, using=using):
-        return False
-    if is_ours:
-        apply(event, using=using)
-    return True
+    if event.state == EventState.INERT and not (event.customer_id or event.invoice_id):
+        # Nothing follows from it: the one statement needs no transaction around it.
+        return _insert(event, using=using)
+    with transaction.atomic(using=using):
+        if not _insert(event, using=using):
+            return False
+        if is_ours:
+            apply(event, using=using)
+        return True
 
 
 def _first_state(event: Event, *, is_ours: bool) -> EventState:
@@ -235,10 +238,9 @@ def _keep_failed(event: Event, exc: Exception, *, using: str) -> bool:
 
 
 def _insert(event: Event, *, using: str) -> bool:
-    row = {field.attname: getattr(event, field.attname) for field in Event._meta.concrete_fields}
-    row["received_at"] = timezone.now()
+    row = vars(event)
     if event.payload_text is not None:
-        row["payload"] = Text(event.payload_text)
+        row = {**row, "payload": Text(event.payload_text)}
     return bool(insert_new(Event, [row], using=using))
 
 

@@ -22,7 +22,7 @@ class Text(str):
 
 
 def adapter(field: models.Field[Any, Any], using: str) -> Adapter | None:
-    """What makes a parameter of a field's value; None: the value is one as it is."""
+    """What makes a parameter of a field's value, if there is one; None: it is one as it is."""
     if isinstance(field, models.JSONField):
         return _json
     target = _target(field)
@@ -47,9 +47,7 @@ def _target(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
 
 
 def _json(value: Any) -> Any:
-    if value is None or isinstance(value, Text):
-        return value and str(value)
-    return storable(value)[1]
+    return str(value) if isinstance(value, Text) else storable(value)[1]
 
 
 def _cut(length: int, value: Any) -> Any:
@@ -65,7 +63,7 @@ def _bound(low: int, high: int, value: Any) -> Any:
 # One event has several columns of the same moment.
 @lru_cache(maxsize=256)
 def _moment(using: str, value: Any) -> Any:
-    return None if value is None else connections[using].ops.adapt_datetimefield_value(value)
+    return connections[using].ops.adapt_datetimefield_value(value)
 
 
 def _any(field: models.Field[Any, Any], using: str, value: Any) -> Any:

@@ -7,6 +7,7 @@ true. Whoever removes rows all the same (a flush, a restored backup, an operator
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,23 +15,26 @@ from django.db import connections, models, transaction
 
 MAX_IDS = 200_000
 
-_known: dict[tuple[str, str], dict[str, set[str]]] = {}
+Tables = dict[type[models.Model], set[str]]
+
+_known: defaultdict[tuple[str, str], Tables] = defaultdict(dict)
 
 
-def _bucket(model: type[models.Model], using: str) -> set[str]:
-    # The database's name too: test databases share an alias with the real one.
-    tables = _known.setdefault((using, str(connections[using].settings_dict["NAME"])), {})
-    return tables.setdefault(model._meta.label, set())
+def tables(using: str) -> Tables:
+    """{model: ids known to have a row} of a database, for the functions here."""
+    # Its name too: test databases share an alias with the real one.
+    return _known[using, str(connections[using].settings_dict["NAME"])]
 
 
-def unknown(model: type[models.Model], ids: Iterable[str], *, using: str) -> set[str]:
+def unknown(model: type[models.Model], ids: Iterable[str], *, among: Tables) -> set[str]:
     """Those of the ids that may have no row."""
-    return set(ids) - _bucket(model, using)
+    known = among.get(model)
+    return set(ids) if known is None else {key for key in ids if key not in known}
 
 
-def remember(model: type[models.Model], ids: Iterable[str], *, using: str) -> None:
+def remember(model: type[models.Model], ids: Iterable[str], *, among: Tables, using: str) -> None:
     """Remember ids once the current transaction has committed, not before."""
-    learnt = unknown(model, ids, using=using)
+    learnt = unknown(model, ids, among=among)
     if learnt:
         transaction.on_commit(lambda: _learn(model, learnt, using), using=using, robust=True)
 
@@ -39,10 +43,10 @@ def _learn(model: type[models.Model], ids: set[str], using: str) -> None:
     # A test case runs such callbacks inside the transaction that it will roll back.
     if connections[using].in_atomic_block:
         return
-    bucket = _bucket(model, using)
-    if len(bucket) > MAX_IDS:
-        bucket.clear()
-    bucket.update(ids)
+    known = tables(using).setdefault(model, set())
+    if len(known) > MAX_IDS:
+        known.clear()
+    known.update(ids)
 
 
 def forget(**kwargs: Any) -> None:

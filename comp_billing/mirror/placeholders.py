@@ -15,12 +15,19 @@ from comp_billing.mirror.sql import insert_new, insert_statement
 from comp_billing.models import StripeObject
 
 
-def ensure(model: type[StripeObject], ids: Iterable[str], *, using: str = DEFAULT_DB_ALIAS) -> None:
+def ensure(
+    model: type[StripeObject],
+    ids: Iterable[str],
+    *,
+    using: str = DEFAULT_DB_ALIAS,
+    among: known.Tables | None = None,
+) -> None:
     """Placeholders for objects that are named before they have arrived."""
-    absent = known.unknown(model, ids, using=using)
+    among = known.tables(using) if among is None else among
+    absent = known.unknown(model, ids, among=among)
     if absent:
         insert_new(model, _placeholders(model, absent), using=using)
-        known.remember(model, absent, using=using)
+        known.remember(model, absent, among=among, using=using)
 
 
 def fetch_later(
@@ -43,7 +50,7 @@ def fetch_later(
     if since is not None:
         rows = [{**row, "doubt_as_of": since} for row in rows]
     marked = insert_statement(model, using).execute(rows, _due(model, using))
-    known.remember(model, wanted, using=using)
+    known.remember(model, wanted, among=known.tables(using), using=using)
     return marked
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any
 
 from django.db import connections, models
-from django.utils import timezone
 
 from comp_billing.mirror.adapters import Adapter, adapter
 from comp_billing.models import StripeObject, Sync
@@ -16,8 +16,9 @@ from comp_billing.models import StripeObject, Sync
 GUARDED = ("data", "livemode", "api_version", "as_of", "rank", "deleted")
 # SQLite refuses longer unions.
 UNION_ROWS = 400
-# So that the answer has a later date than the versions that are in doubt.
-FETCH_DELAY = timedelta(seconds=2)
+# So that the answer has a later date than the versions that are in doubt, from a second that has
+# begun already.
+FETCH_DELAY = timedelta(seconds=3)
 
 # Newer wins, and of two versions that are equally new the later arrival, which is a guess: see
 # TIED. A tombstone told by Stripe stays, unless an id that may be chosen is taken again; an item
@@ -107,7 +108,10 @@ class Statement:
     def adapt(self, row: dict[str, Any]) -> list[Any]:
         """A row's values as the driver wants them; columns not given get their defaults."""
         row = {**self.defaults, **row}
-        return [row[name] if fit is None else fit(row[name]) for name, fit in self.adapters]
+        return [
+            value if (value := row[name]) is None or fit is None else fit(value)
+            for name, fit in self.adapters
+        ]
 
 
 class Upsert(Statement):
@@ -262,9 +266,14 @@ class Upsert(Statement):
 
     def _fetch_at(self) -> Any:
         """The moment at which a tie is to be settled; never, of what cannot be fetched."""
-        if not self.model.collection:
-            return None
-        return connections[self.using].ops.adapt_datetimefield_value(timezone.now() + FETCH_DELAY)
+        return _soon(self.using, int(time.time())) if self.model.collection else None
+
+
+# A new one every second is enough, and spares each row the making of one.
+@lru_cache(maxsize=8)
+def _soon(using: str, second: int) -> Any:
+    moment = datetime.fromtimestamp(second, UTC) + FETCH_DELAY
+    return connections[using].ops.adapt_datetimefield_value(moment)
 
 
 def _places(values: Sequence[Any]) -> str:

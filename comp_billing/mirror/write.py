@@ -50,13 +50,16 @@ def _upsert(
     rows: list[Row], naming: Iterable[tuple[type[StripeObject], str]], *, quiet: bool, using: str
 ) -> set[str]:
     children = [child for row in rows for child in row.embedded()]
-    _place_parents(rows, children, naming, using=using)
+    among = known.tables(using)
+    _place_parents(rows, children, naming, among=among, using=using)
     written = _write(rows, quiet=quiet, using=using)
     # The children of old news are old news too, even those not seen before.
     fresh = [child for child in children if child.parent_id in written]
     owners = [row for row in rows if row.id in written and not row.is_tombstone]
     written |= _write_children(fresh, owners, using=using)
     told = [*rows, *fresh]
+    for model, batch in _by_table(told):
+        known.remember(model, [row.id for row in batch], among=among, using=using)
     charges.link(
         invoice_ids=column_of(told, "invoice_payment", "invoice_id"),
         payment_intents=column_of(told, "charge", "payment_intent"),
@@ -96,6 +99,7 @@ def _place_parents(
     children: list[Row],
     naming: Iterable[tuple[type[StripeObject], str]],
     *,
+    among: known.Tables,
     using: str,
 ) -> None:
     """Placeholders for every parent named, table by table and in key order."""
@@ -112,7 +116,7 @@ def _place_parents(
         if key:
             tables[parent].add(key)
     for model in in_order(tables):
-        ensure(model, tables[model], using=using)
+        ensure(model, tables[model], using=using, among=among)
 
 
 def _write(rows: Iterable[Row], *, quiet: bool, using: str) -> set[str]:
@@ -121,7 +125,6 @@ def _write(rows: Iterable[Row], *, quiet: bool, using: str) -> set[str]:
     for model, batch in _by_table(rows):
         statement = upsert_statement(model, using)
         written |= statement.write([row.values for row in batch], quiet=quiet)
-        known.remember(model, [row.id for row in batch], using=using)
     return written
 
 
@@ -146,14 +149,12 @@ def _replace(
     model: type[StripeObject], children: list[Row], owners: list[Row], *, using: str
 ) -> set[str]:
     link = next(name for name, parent in parents(model).items() if parent is owners[0].model)
-    written = upsert_statement(model, using).replace(
+    return upsert_statement(model, using).replace(
         [row.values for row in children],
         stamp=(owners[0].stamp.as_of, owners[0].stamp.rank),
         link=link,
         owners=sorted({owner.id for owner in owners}),
     )
-    known.remember(model, [row.id for row in children], using=using)
-    return written
 
 
 def _by_table(rows: Iterable[Row]) -> list[tuple[type[StripeObject], list[Row]]]:
