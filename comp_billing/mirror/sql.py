@@ -16,9 +16,8 @@ from comp_billing.models import StripeObject, Sync
 GUARDED = ("data", "livemode", "api_version", "as_of", "rank", "deleted")
 # SQLite refuses longer unions.
 UNION_ROWS = 400
-# So that the answer has a later date than the versions that are in doubt, from a second that has
-# begun already.
-FETCH_DELAY = timedelta(seconds=3)
+# So that the answer has a later date than the versions that are in doubt.
+FETCH_DELAY = timedelta(seconds=2)
 
 # Newer wins, and of two versions that are equally new the later arrival, which is a guess: see
 # TIED. A tombstone told by Stripe stays, unless an id that may be chosen is taken again; an item
@@ -272,7 +271,8 @@ class Upsert(Statement):
 # A new one every second is enough, and spares each row the making of one.
 @lru_cache(maxsize=8)
 def _soon(using: str, second: int) -> Any:
-    moment = datetime.fromtimestamp(second, UTC) + FETCH_DELAY
+    # That second may be nearly over.
+    moment = datetime.fromtimestamp(second + 1, UTC) + FETCH_DELAY
     return connections[using].ops.adapt_datetimefield_value(moment)
 
 
