@@ -33,6 +33,7 @@ from comp_billing.exceptions import (
     StripeRefused,
     StripeUnavailable,
 )
+from comp_billing.stripe_transport import Transport, data_of
 
 API_VERSION = "2026-10-28.endive"
 # What is installed, for the system check: its types and ours were made for one API version.
@@ -152,7 +153,7 @@ def _new_link(
     key: str, base: str, pid: int, transport: stripe.HTTPClient | None, patience: float | None
 ) -> _Link:
     timeout = (patience or CONNECT_SECONDS, patience or conf.TIMEOUT_SECONDS)
-    client = transport or stripe.RequestsClient(timeout=timeout)
+    client = transport or Transport(timeout=timeout)
     return _Link(
         stripe.StripeClient(
             key,
@@ -247,10 +248,11 @@ def _answer(response: Any, *, seconds: float) -> Answer:
     """What Stripe answered, after so many seconds. It is dated when it was sent, but may have been
     read long before: what happened in between is news, and must not look older."""
     headers = {name.lower(): value for name, value in dict(response.headers).items()}
-    if not isinstance(response.data, dict):
+    data = data_of(response)
+    if not isinstance(data, dict):
         raise StripeUnavailable("Stripe's answer was not an object.")
     return Answer(
-        data=response.data,
+        data=data,
         date=_unix_seconds(headers.get("date", "")) - round(seconds),
         request_id=headers.get("request-id", ""),
         replayed=headers.get("idempotent-replayed") == "true",
