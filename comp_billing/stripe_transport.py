@@ -7,7 +7,6 @@ is written or not: together that takes longer than writing the objects of a page
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import stripe
@@ -30,10 +29,8 @@ class Transport(stripe.RequestsClient):
     """The SDK's own transport, with its pool of connections and its repeats. What says that
     something went wrong is left to the SDK."""
 
-    def request(
-        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
-    ) -> tuple[Any, int, Mapping[str, str]]:
-        body, code, answered = super().request(method, url, headers, post_data)
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        body, code, answered = super().request(*args, **kwargs)
         if not 200 <= code < 300:
             return body, code, answered
         return Received.of(body), code, answered
