@@ -12,6 +12,8 @@ UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 # What may be one of these in JSON's text (pairs of surrogates are fine, but suspect).
 ESCAPED = re.compile(r"\\u0000|\\u[dD][89a-fA-F]")
+# What was parsed holds no circle, so none is looked for.
+_text_of = json.JSONEncoder(check_circular=False).encode
 
 
 def clean(value: Any) -> Any:
@@ -24,10 +26,10 @@ def clean(value: Any) -> Any:
 
 def storable(value: Any) -> tuple[Any, str]:
     """The same, and its text: what is written to a JSON column."""
-    text = json.dumps(value)
+    text = _text_of(value)
     if is_suspect(text):
         value = _cleaned(value)
-        text = json.dumps(value)
+        text = _text_of(value)
     return value, text
 
 
