@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.crypto import get_random_string
 
-from comp_billing import intents, shapes, stripe_api
+from comp_billing import intents, mirror, products, shapes, stripe_api
 from comp_billing.conf import conf
+from comp_billing.exceptions import StripeRefused
 from comp_billing.intents import Kind
 from comp_billing.models import Intent, IntentState, Meter, Plan, Product
 from comp_billing.pricing import BasePricing, decimal_text, get_pricing
@@ -31,11 +33,6 @@ class Step:
     kind: str
     subject: str
     params: dict[str, Any]
-
-
-def product_id(project: Project) -> str:
-    """Chosen by us, so that a product cannot be created twice."""
-    return f"{conf.METER_PREFIX}_project_{project.pk}"
 
 
 def event_name(project: Project, pricing: BasePricing) -> str:
@@ -55,15 +52,23 @@ def fits(plan: Plan, pricing: BasePricing) -> bool:
 def plans_on_offer() -> list[Plan]:
     """The metered plan of every public project that has one by now, one per meter."""
     pricing = get_pricing()
-    plans = Plan.objects.filter(
-        active=True,
-        meter__status="active",
-        meter__deleted=False,
-        meter__project__is_public=True,
-        meter__project__server_cost__isnull=False,
-    ).select_related("meter__project")
+    plans = (
+        _usable()
+        .filter(
+            meter__status="active",
+            meter__deleted=False,
+            meter__project__is_public=True,
+            meter__project__server_cost__isnull=False,
+        )
+        .select_related("meter__project")
+    )
     by_meter = {plan.meter_id: plan for plan in plans.order_by("as_of") if fits(plan, pricing)}
     return sorted(by_meter.values(), key=lambda plan: plan.stripe_id)
+
+
+def _usable() -> QuerySet[Plan]:
+    """Plans that may be sold; with its product a price is gone, whether that is told or not."""
+    return Plan.objects.filter(active=True).exclude(product__deleted=True)
 
 
 def is_offered(project: Project) -> bool:
@@ -87,17 +92,16 @@ def steps(project: Project) -> list[Step]:
 def _product_step(project: Project, product: Product | None) -> Step | None:
     metadata = {"comp_project": str(project.pk), "comp_install": conf.METER_PREFIX}
     if product is None:
+        key = products.product_id(project)
         return Step(
             kind="product.create",
-            subject=intents.fresh_subject(f"product.create:project:{project.pk}"),
-            params={"id": product_id(project), "name": project.name, "metadata": metadata},
+            subject=intents.fresh_subject(f"product.create:project:{project.pk}:{key}"),
+            params={"id": key, "name": project.name, "metadata": metadata},
         )
     if product.name == project.name and product.active:
         return None
-    return Step(
-        kind="product.update",
-        subject=_changing("product.update", product.pk),
-        params={"product": product.pk, "name": project.name, "active": True},
+    return _change(
+        "product.update", {"product": product.pk, "name": project.name, "active": True}, product.pk
     )
 
 
@@ -120,17 +124,12 @@ def _meter_step(project: Project, meter: Meter | None) -> Step | None:
         )
     if meter.data.get("display_name") == project.name:
         return None
-    return Step(
-        kind="meter.update",
-        subject=_changing("meter.update", meter.pk),
-        params={"meter": meter.pk, "display_name": project.name},
-    )
+    return _change("meter.update", {"meter": meter.pk, "display_name": project.name}, meter.pk)
 
 
 def _price_step(project: Project, product: Product, meter: Meter) -> Step | None:
     pricing = get_pricing()
-    plans = Plan.objects.filter(meter=meter, active=True)
-    if any(fits(plan, pricing) for plan in plans):
+    if any(fits(plan, pricing) for plan in _usable().filter(meter=meter)):
         return None
     amount = decimal_text(pricing.unit_amount_decimal(conf.CURRENCY))
     name = f"{meter.event_name}_{conf.CURRENCY}_{amount}"
@@ -143,19 +142,22 @@ def _price_step(project: Project, product: Product, meter: Meter) -> Step | None
             "unit_amount_decimal": amount,
             "recurring": {"interval": "month", "usage_type": "metered", "meter": meter.pk},
             "lookup_key": name,
+            # A price on a former product may hold it.
+            "transfer_lookup_key": True,
             "metadata": {"comp_project": str(project.pk), "comp_install": conf.METER_PREFIX},
         },
     )
 
 
-def _changing(kind: str, stripe_id: str) -> str:
-    """The subject of a change that may come again: that of the one under way, else a new one."""
-    waiting = Intent.objects.filter(
-        kind=kind, state=IntentState.PENDING, subject__startswith=f"{kind}:{stripe_id}:"
-    ).first()
-    if waiting and waiting.first_sent_at is None:
-        return waiting.subject
-    return f"{kind}:{stripe_id}:{get_random_string(12)}"
+def _change(kind: str, params: dict[str, Any], stripe_id: str) -> Step:
+    """A change that may come again: the one that waits or was refused (which is not asked for a
+    second time unless something else is wanted), else a new one."""
+    asked = Intent.objects.filter(kind=kind, subject__startswith=f"{kind}:{stripe_id}:")
+    last = asked.exclude(state=IntentState.SUCCEEDED).order_by("-pk").first()
+    is_under_way = last and last.state == IntentState.PENDING and last.first_sent_at is not None
+    if last and (last.params == params or not is_under_way):
+        return Step(kind=kind, subject=last.subject, params=params)
+    return Step(kind=kind, subject=f"{kind}:{stripe_id}:{get_random_string(12)}", params=params)
 
 
 def plan_project(project: Project) -> list[Intent]:
@@ -265,8 +267,14 @@ def _project_of(intent: Intent) -> Project | None:
 
 def _link_product(intent: Intent, data: dict[str, Any]) -> None:
     if project := _project_of(intent):
-        Product.all_objects.filter(pk=data["id"]).update(project=project)
+        products.link(project, data["id"])
         plan_project(project)
+
+
+def _doubt_product(intent: Intent, error: StripeRefused) -> None:
+    """Nobody may have told us that it was deleted: the answer to a question would."""
+    if error.code == "resource_missing":
+        mirror.fetch_later(Product, [intent.params["product"]])
 
 
 def _link_meter(intent: Intent, data: dict[str, Any]) -> None:
@@ -280,8 +288,10 @@ intents.KINDS |= {
     "product.create": Kind(
         send=_create_product, find=_find_product, settle=_link_product, look_first=True
     ),
-    "product.update": Kind(send=_update_product),
+    "product.update": Kind(send=_update_product, refused=_doubt_product),
     "meter.create": Kind(send=_create_meter, find=_find_meter, settle=_link_meter, look_first=True),
     "meter.update": Kind(send=_update_meter),
-    "price.create": Kind(send=_create_price, find=_find_price, look_first=True),
+    "price.create": Kind(
+        send=_create_price, find=_find_price, refused=_doubt_product, look_first=True
+    ),
 }

@@ -8,6 +8,7 @@ made before it uses another key. So nothing is lost, and nothing is made twice.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterable
@@ -19,7 +20,6 @@ from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
-from django.utils.crypto import get_random_string
 
 from comp_billing import clock, mirror, stripe_api
 from comp_billing.backoff import pause_seconds
@@ -35,6 +35,7 @@ KEY_LIFETIME = timedelta(hours=23)
 # How long a claimed intent is left alone. The same key sent twice at once is harmless.
 LEASE = timedelta(seconds=120)
 BATCH = 100
+SUBJECT_LENGTH = 200
 
 
 def _nothing(intent: Intent, data: dict[str, Any]) -> None:
@@ -105,17 +106,29 @@ def forget_table(**kwargs: Any) -> None:
 def intend(kind: str, subject: str, params: dict[str, Any]) -> Intent:
     """The intent about ``subject``, made now unless it was made before. Joins the transaction."""
     intent, _ = Intent.objects.get_or_create(
-        subject=subject,
+        subject=_fitting(subject),
         defaults={"kind": kind, "params": params, "next_attempt_at": timezone.now()},
     )
     return intent
 
 
 def fresh_subject(subject: str) -> str:
-    """The subject of a creation; another one when what it made once is wanted again."""
-    if Intent.objects.filter(subject=subject, state=IntentState.SUCCEEDED).exists():
-        return f"{subject}:{get_random_string(12)}"
-    return subject
+    """The subject of a creation; another one when what it made once is wanted again: that of the
+    last one, which everybody who asks names alike, and until it is done too."""
+    subject = _fitting(subject, length=SUBJECT_LENGTH - 20)
+    asked = Intent.objects.filter(Q(subject=subject) | Q(subject__startswith=f"{subject}:"))
+    last = asked.order_by("-pk").first()
+    if last is None:
+        return subject
+    return f"{subject}:{last.pk}" if last.state == IntentState.SUCCEEDED else last.subject
+
+
+def _fitting(subject: str, *, length: int = SUBJECT_LENGTH) -> str:
+    """The subject, its end a digest if it is too long: Stripe's ids may have 255 characters."""
+    if len(subject) <= length:
+        return subject
+    digest = hashlib.sha256(subject.encode()).hexdigest()
+    return f"{subject[: length - len(digest) - 1]}:{digest}"
 
 
 def retry(intent: Intent) -> None:

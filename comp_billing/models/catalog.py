@@ -16,7 +16,6 @@ class Product(StripeObject):
 
     kind = "product"
     collection = "products"
-    vanishes = True
     tombstone_clears = ("project_id",)
 
     project = models.OneToOneField(

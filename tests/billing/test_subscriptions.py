@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from comp_billing import catalog, intents, stripe_api, subscriptions
+from comp_billing import intents, products, stripe_api, subscriptions
 from comp_billing.models import Intent, Plan, SubscriptionItem
 from comp_core.maintenance import run_all_once
 from tests.billing.builders import Site, at_once, customer_of, later, several_writers
@@ -24,7 +24,7 @@ def subscribed(site: Site) -> list[tuple[str, list[str]]]:
 
 def product_ids(*projects: object) -> list[str]:
     """Of projects, as the catalogue chooses them."""
-    return sorted(catalog.product_id(project) for project in projects)  # type: ignore[arg-type]  # projects of the builder
+    return sorted(products.product_id(project) for project in projects)  # type: ignore[arg-type]  # projects of the builder
 
 
 def test_sign_up_subscribes_to_every_public_project(site: Site) -> None:
