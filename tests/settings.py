@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,19 @@ ROOT_URLCONF = "tests.urls"
 AUTH_USER_MODEL = "comp_users.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "/static/"
-MEDIA_ROOT = os.environ.get("COMP_TEST_MEDIA") or tempfile.mkdtemp(prefix="comp-media-")
+
+
+def _media() -> str:
+    """The directory named by the environment, else one that this process removes at its end."""
+    if given := os.environ.get("COMP_TEST_MEDIA"):
+        return given
+    made, maker = tempfile.mkdtemp(prefix="comp-media-"), os.getpid()
+    # Forked children end too, and leave it.
+    atexit.register(lambda: os.getpid() == maker and shutil.rmtree(made, ignore_errors=True))
+    return made
+
+
+MEDIA_ROOT = _media()
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Django 6.1 and later; before, the test runner's own choice is the same.
 MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
