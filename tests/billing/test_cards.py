@@ -123,3 +123,14 @@ def test_session_without_a_card_is_refused_for_an_operator_to_see(site: Site) ->
         IntentState.FAILED,
         "The setup intent has no payment method.",
     )
+
+
+def test_sessions_with_the_longest_ids_are_told_apart(site: Site) -> None:
+    """Stripe's ids may have 255 characters, and differ in the last one only."""
+    ids = [f"cs_live_{'a' * 246}{end}" for end in "aab"]
+
+    for key in ids:
+        cards.take_card(completed({**SESSION, "id": key}), None, {})
+
+    subjects = Intent.objects.values_list("subject", flat=True)
+    assert [len(subject) for subject in subjects] == [200, 200]

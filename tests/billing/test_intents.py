@@ -33,6 +33,29 @@ def kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(intents.KINDS, "test.create", Kind(send=create, find=find))
 
 
+@pytest.mark.parametrize("length", [3, 255])
+def test_what_was_made_once_is_asked_for_under_another_subject(site: Site, length: int) -> None:
+    """The same one until that is done too, so that several who look make one intent; however
+    long it is."""
+    subject = "s" * length
+    asked = []
+    for _creation in range(3):
+        asked += [
+            intents.intend("test.create", intents.fresh_subject(subject), {}).pk for _ in "ab"
+        ]
+        Intent.objects.update(state=IntentState.SUCCEEDED, result_id="cus_1")
+    assert [len(set(pair)) for pair in (asked, asked[:2], asked[2:4], asked[4:])] == [3, 1, 1, 1]
+
+
+def test_what_was_refused_is_not_asked_for_under_another_subject(site: Site) -> None:
+    """It would be refused again, every time that somebody looks."""
+    intents.intend("test.create", "one", {})
+    Intent.objects.update(state=IntentState.SUCCEEDED, result_id="cus_1")
+    second = intents.intend("test.create", intents.fresh_subject("one"), {})
+    Intent.objects.filter(pk=second.pk).update(state=IntentState.FAILED)
+    assert intents.fresh_subject("one") == second.subject
+
+
 def test_same_subject_is_one_intent(site: Site) -> None:
     """Whoever asks for the same thing again gets the intent that is there."""
     first = intents.intend("test.create", "one", {"name": "Ada"})
