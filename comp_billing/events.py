@@ -83,20 +83,40 @@ def process_again(events: QuerySet[Event]) -> int:
     """Make events due, with all their attempts before them; answers how many.
 
     Of an event that was done, the stored handlers run once more; of any other, those that have not
-    succeeded. In-transaction handlers run only if they never succeeded. Events that are stored for
-    the record only stay so, unless they were taken for another mode's or account's.
+    succeeded. In-transaction handlers run only if they never succeeded. Of events that are stored
+    for the record only, those that are ``mistaken`` or ``awaited`` are processed as if they had
+    just arrived; the others stay as they are.
     """
     return _begin_anew(events, attempts=0, at=timezone.now())
 
 
+def mistaken() -> Q:
+    """Events that were taken for the other mode's, and are ours by ``LIVEMODE`` as it is now."""
+    return Q(state=EventState.INERT, applied_at=None, livemode=conf.LIVEMODE, account="")
+
+
+def awaited() -> Q:
+    """Our events that are stored for the record only, though there are handlers for them by now."""
+    types = Q(pk__in=[])
+    for one in handlers.registrations():
+        prefix = one.name.removesuffix("*")
+        types |= Q(type__startswith=prefix) if one.is_prefix else Q(type=one.name)
+    ours = Q(state=EventState.INERT, livemode=conf.LIVEMODE, account="")
+    return ours & Q(applied_at__isnull=False) & types
+
+
+def idle() -> Q:
+    """Events for which there is nothing to do, neither now nor again."""
+    return Q(state=EventState.INERT) & ~(mistaken() | awaited())
+
+
 def _begin_anew(events: QuerySet[Event], *, attempts: int, at: datetime) -> int:
     none = Value([], output_field=JSONField())
-    # Of another mode or account when they came, and ours now that the settings are corrected.
-    ours = Q(applied_at=None, livemode=conf.LIVEMODE, account="")
-    return events.exclude(Q(state=EventState.INERT) & ~ours).update(
-        state=Case(
-            When(applied_at=None, then=Value(EventState.FAILED)), default=Value(EventState.PENDING)
-        ),
+    # What was stored for the record only was never applied, whatever its row says.
+    is_new = Q(applied_at=None) | Q(state=EventState.INERT)
+    return events.exclude(idle()).update(
+        state=Case(When(is_new, then=Value(EventState.FAILED)), default=Value(EventState.PENDING)),
+        applied_at=Case(When(is_new, then=None), default=F("applied_at")),
         handled=Case(When(state=EventState.PROCESSED, then=none), default=F("handled")),
         attempts=attempts,
         next_attempt_at=at,

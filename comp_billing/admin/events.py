@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -18,7 +19,7 @@ from comp_billing.admin.base import at_stripe
 from comp_billing.admin.columns import link, pretty, related
 from comp_billing.admin.filters import StateFilter, TypeFilter
 from comp_billing.admin.large import LargeTableAdmin
-from comp_billing.events import process_again
+from comp_billing.events import idle, process_again
 from comp_billing.models import Event, EventState
 from comp_billing.webhooks import object_of
 from comp_core.admin.base import moment
@@ -110,10 +111,11 @@ class EventAdmin(LargeTableAdmin):
         found = verbs.chosen(self, request, rows, "state", "type", instead=instead)
         if found is None:
             return None
-        moved = [event for event in found if event.state != EventState.INERT]
+        left = set(_idle(event.pk for event in found))
+        moved = [event for event in found if event.pk not in left]
         count = process_again(Event.objects.filter(pk__in=[event.pk for event in moved]))
         verbs.record(request, moved, _("Asked the worker to process it again."))
-        self._tell(request, count, left=len(found) - len(moved))
+        self._tell(request, count, left=len(left))
         return verbs.back(self, request, found)
 
     def _tell(self, request: HttpRequest, count: int, *, left: int) -> None:
@@ -143,7 +145,7 @@ class EventAdmin(LargeTableAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         obj = self.get_object(request, unquote(object_id))
-        is_idle = obj is not None and obj.state == EventState.INERT
+        is_idle = obj is not None and _idle([obj.pk])
         context = {
             "may_act": self.has_process_permission(request) and not is_idle,
             "verb": "make_due",
@@ -152,3 +154,8 @@ class EventAdmin(LargeTableAdmin):
         return super().change_view(
             request, object_id, form_url, {**context, **(extra_context or {})}
         )
+
+
+def _idle(keys: Iterable[str]) -> list[str]:
+    """Those of these events for which there is nothing to do."""
+    return list(Event.objects.filter(idle(), pk__in=list(keys)).values_list("pk", flat=True))

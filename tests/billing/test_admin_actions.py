@@ -181,6 +181,21 @@ def test_an_event_that_is_stored_only_has_no_button(operator: Client) -> None:
     assert "Process again" not in text(operator, page_url("event", "evt_1"))
 
 
+def test_an_event_of_a_mistaken_mode_is_processed(operator: Client, settings: Any) -> None:
+    """It was stored only, until the site's mode was corrected: its page has the button."""
+    receive([event(id="evt_2", livemode=True)])
+    before = "Process again" in text(operator, page_url("event", "evt_2"))
+    settings.COMP_BILLING = {**settings.COMP_BILLING, "LIVEMODE": True}
+    after = "Process again" in text(operator, page_url("event", "evt_2"))
+    act(operator, "event", "make_due", "evt_2")
+    assert (before, after, Event.objects.get(pk="evt_2").state, logged()) == (
+        False,
+        True,
+        "failed",
+        [("evt_2", "Asked the worker to process it again.")],
+    )
+
+
 def test_too_many_events(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command takes any number."""
     monkeypatch.setattr("comp_billing.admin.verbs.MOST_AT_ONCE", 0)

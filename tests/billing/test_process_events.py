@@ -10,7 +10,7 @@ from django.core.management import CommandError
 from django.utils import timezone
 
 from comp_billing import events, handlers
-from comp_billing.models import Event, EventState
+from comp_billing.models import Customer, Event, EventState
 from tests.billing.deliveries import event, tell
 from tests.billing.gaps import process
 
@@ -166,3 +166,97 @@ def test_an_event_that_was_never_applied_is_applied(handle: Any) -> None:
     process("evt_1")
     row = Event.objects.get()
     assert (row.state, row.applied_at is not None, given) == ("processed", True, ["evt_1"])
+
+
+# -- what was stored only
+
+
+@pytest.fixture
+def mistaken(settings: Any, handle: Any) -> list[str]:
+    """Ids of the events that a stored handler has been given; one came in live mode, before the
+    site was told that it is in live mode."""
+    given: list[str] = []
+    handle("customer.updated", handler=lambda e, *_: given.append(e.pk), stored=True)
+    tell(event(id="evt_live", livemode=True))
+    tell(event(id="evt_test", created=1_000_001))
+    settings.COMP_BILLING = {**settings.COMP_BILLING, "LIVEMODE": True}
+    Event.objects.filter(pk="evt_test").update(state=EventState.INERT, applied_at=None)
+    return given
+
+
+def test_events_of_a_mistaken_mode_are_told_of(mistaken: list[str]) -> None:
+    """They may be old news: an e-mail about them is not sent unasked."""
+    assert (process(), mistaken, states()) == (
+        "Events that came under the other LIVEMODE, and are ours by this one: 1."
+        " --mistaken processes them.\n"
+        "Events processed: 0 (0 done, 0 failed).\n",
+        [],
+        {"evt_live": "inert", "evt_test": "inert"},
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"types": ["customer.*"]}])
+def test_events_of_a_mistaken_mode_are_processed(
+    mistaken: list[str], options: dict[str, Any]
+) -> None:
+    """As if they had just arrived, when that is asked for; those of the other mode stay."""
+    said = process(mistaken=True, **options)
+    assert (said, mistaken, states(), Customer.objects.count()) == (
+        "Events processed: 1 (1 done, 0 failed).\n",
+        ["evt_live"],
+        {"evt_live": "processed", "evt_test": "inert"},
+        1,
+    )
+
+
+def test_events_of_a_mistaken_mode_are_left_to_the_worker(mistaken: list[str]) -> None:
+    """Beside what failed."""
+    said = process(mistaken=True, failed=True, enqueue=True)
+    events.process_due_events()
+    assert (said, mistaken) == ("Events left to the worker: 1.\n", ["evt_live"])
+
+
+@pytest.fixture
+def late(handle: Any) -> list[str]:
+    """What handlers that were registered after the event have been given."""
+    given: list[str] = []
+    for number, event_type in enumerate(["unheard_of.happened", "unheard_of.else"]):
+        tell(event(event_type, {"object": "x"}, id=f"evt_{number}", created=1_000_000 + number))
+    handle("unheard_of.happened", handler=lambda e, *_: given.append(f"in {e.pk}"))
+    handle("unheard_of.*", handler=lambda e, *_: given.append(e.pk), stored=True)
+    return given
+
+
+@pytest.mark.parametrize(
+    ("ids", "options", "given"),
+    [
+        ([], {}, []),
+        ([], {"failed": True, "types": ["unheard_of.*"]}, []),
+        (["evt_0"], {}, ["in evt_0", "evt_0"]),
+        ([], {"types": ["unheard_of.happened"]}, ["in evt_0", "evt_0"]),
+        ([], {"types": ["unheard_of.*"]}, ["in evt_0", "evt_0", "evt_1"]),
+        ([], {"types": ["unheard_of.*"], "since": 1_000_001}, ["evt_1"]),
+    ],
+)
+def test_events_are_handled_late(
+    late: list[str], ids: list[str], options: dict[str, Any], given: list[str]
+) -> None:
+    """By handlers that were registered after they had been stored only, when they are named."""
+    process(*ids, **options)
+    assert late == given
+
+
+def test_events_are_handled_late_once(late: list[str]) -> None:
+    """In the transaction, that is; a stored handler runs again when it is asked for again."""
+    process("evt_0")
+    process("evt_0")
+    row = Event.objects.get(pk="evt_0")
+    assert (row.state, late) == (EventState.PROCESSED, ["in evt_0", "evt_0", "evt_0"])
+
+
+def test_events_that_nothing_waits_for_stay(late: list[str], handle: Any) -> None:
+    """Of other types, and those of the other mode whatever their type."""
+    tell(event("unheard_of.too", {"object": "x"}, id="evt_other", livemode=True))
+    tell(event("never_heard_of.it", {"object": "x"}, id="evt_never"))
+    said = process("evt_never", "evt_other")
+    assert (said.count("is stored only"), late) == (2, [])

@@ -25,8 +25,12 @@ STATES = {
     "pending": "Events whose stored handlers are due.",
     "processed": "Events that are done: e-mails and the like are sent once more.",
 }
+MISTAKEN = (
+    'Events that were taken for the other mode\'s and stored only, until COMP_BILLING["LIVEMODE"]'
+    " was corrected."
+)
 # What says which stored events are meant, or what to do with them.
-STORED = ("ids", *STATES, "enqueue")
+STORED = ("ids", *STATES, "mistaken", "enqueue")
 AGAIN = "What was ingested stays: run the command again, and it passes over that."
 FAILED = (
     "Events whose handlers failed: {count}. Their errors are in the log and in the admin, under"
@@ -48,13 +52,15 @@ class Command(BaseCommand):
         )
         for state, what in STATES.items():
             parser.add_argument(f"--{state}", action="store_true", help=what)
+        parser.add_argument("--mistaken", action="store_true", help=MISTAKEN)
         parser.add_argument(
             "--type",
             action="append",
             default=[],
             dest="types",
             metavar="TYPE",
-            help='Only these: "invoice.paid", or a beginning, "invoice.*". May be repeated.',
+            help='Only these: "invoice.paid", or a beginning, "invoice.*". May be repeated. Also'
+            " takes events that were stored only, if there is a handler for them by now.",
         )
         parser.add_argument(
             "--since",
@@ -99,6 +105,7 @@ class Command(BaseCommand):
     def _process(self, options: dict[str, Any]) -> None:
         rows = chosen(options)
         self._name_others(options["ids"])
+        self._tell_of_mistaken(options)
         if options["dry_run"]:
             self._list(rows)
         elif options["enqueue"]:
@@ -108,12 +115,22 @@ class Command(BaseCommand):
 
     def _name_others(self, ids: list[str]) -> None:
         """Of those named: what is not here, and what cannot be processed."""
-        here = dict(Event.objects.filter(pk__in=ids).values_list("pk", "state"))
+        named = Event.objects.filter(pk__in=ids)
+        here = set(named.values_list("pk", flat=True))
         if unknown := [key for key in ids if key not in here]:
             raise CommandError(f"No such events here: {', '.join(unknown)}. Nothing was done.")
-        for key, state in here.items():
-            if state == EventState.INERT:
-                self.stderr.write(f"{key} is stored only: nothing here is concerned with it.")
+        for key in named.filter(events.idle()).order_by("pk").values_list("pk", flat=True):
+            self.stderr.write(f"{key} is stored only: nothing here is concerned with it.")
+
+    def _tell_of_mistaken(self, options: dict[str, Any]) -> None:
+        """They may be old news by now: nobody is written to about them unasked."""
+        is_meant = options["mistaken"] or options["ids"]
+        left = 0 if is_meant else Event.objects.filter(events.mistaken()).count()
+        if left:
+            self.stderr.write(
+                f"Events that came under the other LIVEMODE, and are ours by this one: {left:,}."
+                " --mistaken processes them."
+            )
 
     def _list(self, rows: QuerySet[Event]) -> None:
         groups = rows.order_by().values_list("state", "type").annotate(Count("pk"))
@@ -184,18 +201,26 @@ def chosen(options: dict[str, Any]) -> QuerySet[Event]:
 
     One that somebody works on at this moment is left out, unless it is named.
     """
-    rows = Event.objects.exclude(state=EventState.INERT)
-    if options["ids"]:
-        rows = rows.filter(pk__in=options["ids"])
-    else:
-        states = [name for name in STATES if options[name]] or ["failed", "dead", "pending"]
-        taken = Q(state=EventState.PENDING, next_attempt_at__gt=timezone.now())
-        rows = rows.filter(state__in=states).exclude(taken)
+    rows = Event.objects.exclude(events.idle())
+    rows = rows.filter(pk__in=options["ids"]) if options["ids"] else rows.filter(_fate(options))
     if options["types"]:
         rows = rows.filter(matching(options["types"]))
     if options["since"] is not None:
         rows = rows.filter(created__gte=moment(options["since"]))
     return rows
+
+
+def _fate(options: dict[str, Any]) -> Q:
+    """What has become of the events that are chosen."""
+    states = [name for name in STATES if options[name]]
+    is_any = not states and not options["mistaken"]
+    taken = Q(state=EventState.PENDING, next_attempt_at__gt=timezone.now())
+    found = Q(state__in=["failed", "dead", "pending"] if is_any else states) & ~taken
+    if options["mistaken"]:
+        found |= events.mistaken()
+    if is_any and options["types"]:
+        found |= events.awaited()
+    return found
 
 
 def matching(types: list[str]) -> Q:
