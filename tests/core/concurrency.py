@@ -110,7 +110,8 @@ def _bound_statements() -> None:
     connection.ensure_connection()
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SET statement_timeout = %s", [WAIT_SECONDS * 500])
+            limit = str(WAIT_SECONDS * 500)
+            cursor.execute("SELECT set_config('statement_timeout', %s, false)", [limit])
 
 
 def _close_connection() -> None:
