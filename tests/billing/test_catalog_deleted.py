@@ -11,10 +11,10 @@ from comp_billing.testing import StandIn, StandInClient
 from comp_users.models import Project
 from tests.billing.builders import Site, customer_of
 from tests.billing.deliveries import event
-from tests.billing.lists import sync
 from tests.billing.test_fetching import everything_due
 
 MINUTE = 60
+CATALOGUE = (Product, Meter, Plan)
 
 
 def remove(site: Site, *kinds: str) -> None:
@@ -75,17 +75,32 @@ def unsettled() -> list[str]:
     return list(found.values_list("subject", flat=True))
 
 
-def read_elsewhere(site: Site, *, rounds: int) -> dict[str, int]:
-    """For a minute the key is of another, empty account: its lists are read, and the maintenance
-    loops do their work; answers what they make."""
+def lose(site: Site) -> None:
+    """Stripe knows nothing of the catalogue: so it is to a key of another account, if it may not
+    ask whose it is. A minute later the key is right again."""
+    site.standin.advance(seconds=MINUTE)
+    for model in CATALOGUE:
+        ids = model.all_objects.values_list("pk", flat=True)
+        mirror.missing(model, ids, as_of=site.standin.now(), api_version=stripe_api.API_VERSION)
+    site.standin.advance(seconds=MINUTE)
+
+
+def work_elsewhere(site: Site) -> dict[str, int]:
+    """For a minute the key is of another, empty account, where the maintenance loops do their work;
+    answers what they make."""
     other = StandIn()
-    other.advance(seconds=MINUTE)
+    other.advance(seconds=2 * MINUTE)
     with stripe_api.use_http_client(StandInClient(other)):
-        sync()
-        made = maintain(Site(other, site.settings), rounds=rounds)
+        made = maintain(Site(other, site.settings))
     other.close()
     site.standin.advance(seconds=2 * MINUTE)
     return made
+
+
+def look_again() -> None:
+    """All that is here is to be fetched, as after a whole reading that did not name it."""
+    for model in CATALOGUE:
+        mirror.fetch_later(model, model.all_objects.values_list("pk", flat=True))
 
 
 def product_by_hand(project: Project) -> str:
@@ -192,31 +207,34 @@ def test_product_that_stripe_did_not_know_is_taken_up_again(site: Site) -> None:
     assert (maintain(site), linked(), unsettled()) == ({}, before, [])
 
 
-def test_all_is_missing_to_a_key_of_another_account(site: Site) -> None:
+def test_catalogue_is_unknown_to_a_key_of_another_account(site: Site) -> None:
     """When the key is right again the catalogue is as it was: nothing is made for it."""
     site.shop()
     before = linked()
-    read_elsewhere(site, rounds=0)
+    lose(site)
     lost = linked()["plan"]
-    sync()
     assert (lost, maintain(site), linked(), unsettled()) == ([], {}, before, [])
+
+
+def test_catalogue_is_read_again_first(site: Site) -> None:
+    """The same, in another order."""
+    site.shop()
+    before = linked()
+    lose(site)
+    look_again()
+    everything_due()
+    fetching.fetch_due()
+    assert (linked(), maintain(site), unsettled()) == (before, {}, [])
 
 
 def test_a_worker_with_a_key_of_another_account(site: Site) -> None:
     """It has made a catalogue there; here the former one is taken up again."""
     site.shop()
     before = linked()
-    made = read_elsewhere(site, rounds=2)
-    sync()
+    lose(site)
+    made = work_elsewhere(site)
+    look_again()
     assert (sum(made.values()), maintain(site), linked(), unsettled()) == (3, {}, before, [])
-
-
-def test_the_key_is_right_before_anything_is_read_again(site: Site) -> None:
-    """What is sold is looked for one by one, and taken up."""
-    site.shop()
-    before = linked()
-    read_elsewhere(site, rounds=0)
-    assert (maintain(site), linked(), unsettled()) == ({}, before, [])
 
 
 def test_product_that_was_not_named_by_us_keeps_its_project(site: Site) -> None:
@@ -226,7 +244,7 @@ def test_product_that_was_not_named_by_us_keeps_its_project(site: Site) -> None:
     key = product_by_hand(project)
     catalog.set_up_catalog()
     before = linked()
-    read_elsewhere(site, rounds=0)
+    lose(site)
     kept = Product.all_objects.get().project
     assert (kept, maintain(site), linked(), offered()) == (project, {}, before, [(project, key)])
 
@@ -240,12 +258,12 @@ def test_product_that_a_project_has_by_now_stays(site: Site) -> None:
 
 
 def test_product_that_is_gone_without_a_word_is_made_again(site: Site) -> None:
-    """Under its id, when a whole reading misses it; its prices went with it."""
+    """Under its id, when a question tells of it; its prices went with it."""
     project = site.shop()
     (price,) = site.objects("price")
     remove(site, "product", "price")
     site.standin.advance(seconds=MINUTE)
-    sync("product")
+    look_again()
     made = maintain(site)
     assert (made, offered(), Plan.objects.filter(pk=price["id"]).exists(), unsettled()) == (
         {"POST /v1/products": 1, "POST /v1/prices": 1},
