@@ -61,6 +61,14 @@ class StripeMisconfigured(StripeError):
     """Stripe does not accept the key, or not for this: correct COMP_BILLING["SECRET_KEY"]."""
 
 
+class StripeForbidden(StripeMisconfigured):
+    """Stripe does not allow this key to do this: give the restricted key the permission."""
+
+
+class OtherAccount(StripeMisconfigured):
+    """The key is of another Stripe account than the one that is mirrored here: correct it."""
+
+
 class StripeRefused(StripeError):
     """Stripe understood and said no; repeating the request does not help.
 

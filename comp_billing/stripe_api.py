@@ -28,6 +28,7 @@ from comp_billing.exceptions import (
     KeyReused,
     NotConfigured,
     StripeError,
+    StripeForbidden,
     StripeMisconfigured,
     StripeRateLimited,
     StripeRefused,
@@ -138,6 +139,12 @@ def answered_within(seconds: float) -> Iterator[None]:
         yield
     finally:
         _patience.reset(token)
+
+
+def key_in_use() -> object:
+    """One and the same as long as key and address are, in this process: what is known of the key
+    may be kept by it, weakly, and the key itself nowhere. Raises NotConfigured."""
+    return _link()
 
 
 def _link() -> _Link:
@@ -271,8 +278,14 @@ def _translated(exc: stripe.StripeError, path: str, params: dict[str, Any]) -> S
     headers = {name.lower(): value for name, value in dict(exc.headers or {}).items()}
     status = exc.http_status or 0
     message = _without_personal_data(exc.user_message or type(exc).__name__, params)[:500]
-    if isinstance(exc, stripe.AuthenticationError | stripe.PermissionError):
-        return StripeMisconfigured(_about_the_key(exc, status, path, message))
+    if isinstance(exc, stripe.PermissionError):
+        # Stripe names the permission that a restricted key lacks.
+        return StripeForbidden(
+            f"Stripe does not allow this key to use {path} ({status}): {message}"
+        )
+    if isinstance(exc, stripe.AuthenticationError):
+        text = f'Stripe does not accept the key ({status}): correct COMP_BILLING["SECRET_KEY"].'
+        return StripeMisconfigured(text)
     if isinstance(exc, stripe.RateLimitError):
         return StripeRateLimited(message, retry_after=_seconds(headers.get("retry-after")))
     # 409: another request with the same key, or on the same object, is under way.
@@ -288,13 +301,6 @@ def _translated(exc: stripe.StripeError, path: str, params: dict[str, Any]) -> S
         param=str(getattr(exc, "param", "") or ""),
         date=_unix_seconds(headers.get("date", "")),
     )
-
-
-def _about_the_key(exc: stripe.StripeError, status: int, path: str, message: str) -> str:
-    if isinstance(exc, stripe.PermissionError):
-        # Stripe names the permission that a restricted key lacks.
-        return f"Stripe does not allow this key to use {path} ({status}): {message}"
-    return f'Stripe does not accept the key ({status}): correct COMP_BILLING["SECRET_KEY"].'
 
 
 def _without_personal_data(message: str, params: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from comp_billing.models.subscription import (
     Subscription,
     SubscriptionItem,
 )
-from comp_billing.models.sync import Sync, SyncPage
+from comp_billing.models.sync import MirroredAccount, Sync, SyncPage
 from comp_billing.models.usage import Reservation, UsageRecord, UsageState
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Invoice",
     "InvoicePayment",
     "Meter",
+    "MirroredAccount",
     "Plan",
     "Product",
     "Reservation",

@@ -50,6 +50,23 @@ class Sync(models.Model):
         return self.kind
 
 
+class MirroredAccount(models.Model):
+    """The account of Stripe's that is mirrored here: one row, made by the first reading. The key of
+    another account is refused, to which everything here would look gone."""
+
+    number = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    #: Stripe's id, ``acct_…``.
+    stripe_id = models.CharField(max_length=255)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(number=1), name="comp_billing_one_account")
+        ]
+
+    def __str__(self) -> str:
+        return self.stripe_id
+
+
 class SyncPage(models.Model):
     """The ids on one page of the whole reading under way. What no page names is gone at Stripe."""
 

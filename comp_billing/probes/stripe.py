@@ -9,7 +9,7 @@ from comp_billing import mirror, stripe_api
 from comp_billing.conf import conf
 from comp_billing.endpoints import DESTINATIONS, SHOW_ADDRESS, WEBHOOKS
 from comp_billing.exceptions import StripeError
-from comp_billing.models import Event
+from comp_billing.models import Event, MirroredAccount
 from comp_billing.probes import deliveries, endpoints, keys
 from comp_billing.probes.asking import Visit, unreachable
 from comp_billing.probes.words import about_billing, some
@@ -97,8 +97,15 @@ def _account(visit: Visit, recent: list[dict[str, Any]] | None) -> Iterator[Find
     newest = Event.objects.order_by("-created").values("pk", "created", "account", "is_thin")
     rows = list(newest[:RECENT])
     foreign = sorted({row["account"] for row in rows if row["account"]})
+    mirrored = MirroredAccount.objects.first()
+    own = _own_account(visit) if foreign or mirrored else ""
     if foreign:
-        yield _foreign(foreign, own=_own_account(visit))
+        yield _foreign(foreign, own=own)
+    if mirrored and own and own != mirrored.stripe_id:
+        what = f"The key is of the account {own}, but {mirrored} is mirrored here."
+        todo = 'Correct COMP_BILLING["SECRET_KEY"], or use comp_sync_stripe --accept-account.'
+        yield problem(f"{what} Nothing is read or fetched.", todo)
+        return
     ours = [row for row in rows if not row["account"] and not row["is_thin"]]
     if not ours or recent is None or visit.now - ours[0]["created"].timestamp() > deliveries.KEPT:
         return

@@ -17,6 +17,7 @@ from comp_billing import mirror, shapes, stripe_api
 from comp_billing.exceptions import ListBusy, StripeError, StripeRefused
 from comp_billing.models import StripeObject, Sync, SyncPage
 from comp_billing.stripe_api import Answer
+from comp_billing.sync import accounts
 from comp_billing.sync.absent import known, refuse_all, unnamed
 from comp_billing.sync.reading import read_page
 from comp_core.crashpoints import crashpoint
@@ -74,6 +75,7 @@ def read(
     Makes calls. Raises ListBusy, or a StripeError, which is kept in the row; what was read stays.
     """
     with held(model.kind, using=using) as row:
+        accounts.check(using=using)
         reader = _Reader(model, row, using=using)
         reader.begin(created_gte, anew=anew, rewrite=rewrite)
         while pages is None or reader.tally.pages < pages:

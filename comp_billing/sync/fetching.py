@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
@@ -12,11 +11,16 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from comp_billing import mirror, stripe_api
-from comp_billing.exceptions import StripeError, StripeRefused
+from comp_billing.exceptions import (
+    StripeError,
+    StripeForbidden,
+    StripeMisconfigured,
+    StripeRefused,
+)
 from comp_billing.mirror.sql import FETCH_DELAY
 from comp_billing.models import StripeObject, Sync
 from comp_billing.stripe_api import Answer
-from comp_billing.sync import requests
+from comp_billing.sync import accounts, requests
 from comp_billing.sync.reading import read_object
 from comp_billing.tracing import describe
 
@@ -31,6 +35,8 @@ LISTED = timedelta(hours=6)
 # How long a claimed row is left alone; a worker that dies meanwhile is succeeded after it.
 LEASE = timedelta(minutes=10)
 FIRST_PAUSE = timedelta(seconds=15)
+# Of a request that failed for a reason other than its object.
+LONGER_PAUSE = timedelta(minutes=5)
 LONGEST_PAUSE = timedelta(days=1)
 
 
@@ -38,8 +44,8 @@ def fetch_due(*, limit: int = BATCH, using: str = DEFAULT_DB_ALIAS) -> int:
     """A maintenance loop: fetch what is due, one call for each; answers how many rows were settled.
 
     Makes calls. A row that has newer news by the time the answer is here keeps that. What Stripe
-    does not know is marked as gone. When Stripe cannot be asked at all, the round ends and the
-    rest waits.
+    does not know is marked as gone. When Stripe cannot be asked at all, or the key is another
+    account's, the round ends and the rest waits; a kind that the key may not read is passed over.
     """
     if not stripe_api.is_configured():
         return 0
@@ -50,19 +56,21 @@ def fetch_due(*, limit: int = BATCH, using: str = DEFAULT_DB_ALIAS) -> int:
         _list_instead(model, using=using)
         lease = timezone.now() + LEASE
         claimed = _claim(model, limit=limit - settled, lease=lease, using=using)
-        for batch in _batches(claimed):
-            answers, problem = _ask(model, batch)
-            settled += _write(model, answers, using=using)
-            left = [stripe_id for stripe_id in batch if stripe_id not in answers]
-            _postpone(model, left, lease=lease, using=using)
-            # What was asked too soon to be told from the news before it.
-            _settle(model, answers, lease=lease, using=using)
-            if problem is not None:
-                rest = claimed[claimed.index(batch[-1]) + 1 :]
-                _postpone(model, rest, lease=lease, using=using)
-                logger.warning("Fetching stopped: %s", describe(problem))
-                return settled
+        if not claimed:
+            continue
+        fetched, problem = _fetch(model, claimed, lease=lease, using=using)
+        settled += fetched
+        if isinstance(problem, StripeForbidden):
+            logger.warning("%s objects are not fetched: %s", model.kind, problem)
+        elif problem is not None:
+            logger.warning("Fetching stopped: %s", _words(problem))
+            break
     return settled
+
+
+def _words(problem: StripeError) -> str:
+    """What Stripe says of a request stays out of the log, what is said of the key does not."""
+    return str(problem) if isinstance(problem, StripeMisconfigured) else describe(problem)
 
 
 def due(
@@ -98,22 +106,63 @@ def _list_instead(model: type[StripeObject], *, using: str) -> None:
         requests.request([model.kind], using=using)
 
 
-def _batches(ids: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(ids), WRITTEN_TOGETHER):
-        yield ids[start : start + WRITTEN_TOGETHER]
+def _fetch(
+    model: type[StripeObject], claimed: list[str], *, lease: datetime, using: str
+) -> tuple[int, StripeError | None]:
+    """How many rows were settled, and what went wrong if asking further makes no sense."""
+    try:
+        accounts.check(using=using)
+    except StripeError as exc:
+        _give_back(model, claimed, lease=lease, using=using, pause=LONGER_PAUSE)
+        return 0, exc
+    settled = 0
+    for start in range(0, len(claimed), WRITTEN_TOGETHER):
+        batch = claimed[start : start + WRITTEN_TOGETHER]
+        answers, refused, problem = _ask(model, batch)
+        settled += _write(model, answers, using=using)
+        _postpone(model, refused, lease=lease, using=using)
+        # What was asked too soon to be told from the news before it.
+        _settle(model, answers, lease=lease, using=using)
+        if problem is not None:
+            rest = claimed[start + len(answers) + len(refused) :]
+            _leave(model, rest, problem, lease=lease, using=using)
+            return settled, problem
+    return settled, None
 
 
-def _ask(model: type[StripeObject], ids: list[str]) -> tuple[dict[str, Answer], StripeError | None]:
-    """{id: answer}, and what went wrong if asking further makes no sense."""
+def _ask(
+    model: type[StripeObject], ids: list[str]
+) -> tuple[dict[str, Answer], list[str], StripeError | None]:
+    """{id: answer}, what was refused, and what went wrong if asking further makes no sense."""
     answers: dict[str, Answer] = {}
+    refused: list[str] = []
     for stripe_id in ids:
         try:
             answers[stripe_id] = read_object(model, stripe_id)
         except StripeRefused as exc:
             logger.warning("%s %s was not answered: %s", model.kind, stripe_id, describe(exc))
+            refused.append(stripe_id)
         except StripeError as exc:
-            return answers, exc
-    return answers, None
+            return answers, refused, exc
+    return answers, refused, None
+
+
+def _leave(
+    model: type[StripeObject],
+    rest: list[str],
+    problem: StripeError,
+    *,
+    lease: datetime,
+    using: str,
+) -> None:
+    """The first of the rest was asked for in vain, the others not at all. If the whole kind may not
+    be asked for, they wait longer each time; if Stripe is away, it is none of their attempts."""
+    if isinstance(problem, StripeForbidden):
+        _postpone(model, rest, lease=lease, using=using)
+        return
+    # Should it be this object with which Stripe cannot cope, the others have their turn before it.
+    _give_back(model, rest[:1], lease=lease, using=using, pause=LONGER_PAUSE)
+    _give_back(model, rest[1:], lease=lease, using=using, pause=FIRST_PAUSE)
 
 
 def _write(model: type[StripeObject], answers: dict[str, Answer], *, using: str) -> int:
@@ -162,3 +211,12 @@ def _postpone(
     for attempts in set(claimed.values_list("fetch_attempts", flat=True)):
         pause = min(LONGEST_PAUSE, first * (1 << min(max(attempts, 1) - 1, 20)))
         claimed.filter(fetch_attempts=attempts).update(fetch_at=now + pause)
+
+
+def _give_back(
+    model: type[StripeObject], ids: list[str], *, lease: datetime, using: str, pause: timedelta
+) -> None:
+    """What is still claimed waits, and its attempt is not counted."""
+    if ids:
+        claimed = model.all_objects.using(using).filter(pk__in=ids, fetch_at=lease)
+        claimed.update(fetch_at=timezone.now() + pause, fetch_attempts=F("fetch_attempts") - 1)

@@ -21,6 +21,7 @@ from comp_billing.exceptions import ListBusy, StripeError
 from comp_billing.models import Event, EventState, Sync
 from comp_billing.payloads import NotAnEvent
 from comp_billing.stripe_api import Answer
+from comp_billing.sync import accounts
 from comp_billing.sync.bulk import LEASE_SECONDS, held
 from comp_billing.sync.event_lists import EventList, event_lists
 from comp_billing.sync.pacing import TRIES
@@ -96,6 +97,7 @@ def repair(
     """
     tally = Tally(is_dry=dry_run)
     gte = None if since is None else int(since.timestamp())
+    accounts.check(tries=tries, using=using)
     for events in event_lists(undelivered=undelivered, types=types):
         if dry_run or types:
             row = Sync.objects.using(using).filter(pk=events.kind).first() or Sync(kind=events.kind)

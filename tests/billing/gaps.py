@@ -12,7 +12,7 @@ from django.core.management import call_command
 
 from comp_billing import mirror, stripe_api
 from comp_billing.models import Event
-from comp_billing.sync import fetching
+from comp_billing.sync import accounts, fetching
 from comp_billing.testing import StandIn, StandInClient
 from tests.billing.standin_rig import Shop, in_process, open_shop
 from tests.billing.test_fetching import everything_due
@@ -26,7 +26,8 @@ def told_shop(
     stripe_standin: StandIn, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Shop]:
     """A subscribed customer whose account tells this site; nothing has been delivered yet. Pages
-    of three events; nobody sleeps, and Stripe's clock stands still unless it is moved."""
+    of three events; nobody sleeps, and Stripe's clock stands still unless it is moved. The key has
+    been asked whose it is, which is one call for each process."""
     settings.COMP_BILLING = {**settings.COMP_BILLING, "SYNC_REQUESTS_PER_SECOND": 100_000}
     stripe_standin.clock.stop()
     stripe_standin.add_webhook("https://site.example/billing/webhook/", secret="whsec_tests")
@@ -34,6 +35,7 @@ def told_shop(
     monkeypatch.setattr("comp_billing.sync.pacing.time.sleep", lambda seconds: None)
     with stripe_api.use_http_client(StandInClient(stripe_standin)):
         shop = open_shop(in_process(stripe_standin))
+        accounts.check()
         stripe_standin.calls.clear()
         yield shop
 

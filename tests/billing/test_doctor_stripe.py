@@ -14,6 +14,7 @@ from freezegun import freeze_time
 
 from comp_billing import stripe_api
 from comp_billing.mirror import KINDS
+from comp_billing.models import MirroredAccount
 from comp_billing.probes.stripe import stripe
 from comp_billing.testing import Server, StandIn
 from comp_core.doctor import Finding
@@ -156,6 +157,17 @@ def test_events_that_name_our_own_account(site: Site) -> None:
     found = asked(site, {"/v1/account": (200, {"id": "acct_own", "object": "account"})})
     assert wrong(found) == [
         "problem: Events arrive that name this key's own account, acct_own: they are only stored."
+    ]
+
+
+def test_the_key_of_another_account_than_is_mirrored(site: Site) -> None:
+    """As the readings would have it, which refuse."""
+    connected(site)
+    MirroredAccount.objects.create(stripe_id="acct_former")
+    found = asked(site, {"/v1/account": (200, {"id": "acct_own", "object": "account"})})
+    assert wrong(found) == [
+        "problem: The key is of the account acct_own, but acct_former is mirrored here."
+        " Nothing is read or fetched."
     ]
 
 

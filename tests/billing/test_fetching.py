@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from comp_billing import mirror, stripe_api
 from comp_billing.models import Customer, Product, Subscription, SubscriptionItem, Sync
-from comp_billing.sync import fetching, requests
+from comp_billing.sync import accounts, fetching, requests
 from comp_billing.sync.reading import completed
 from comp_billing.testing import StandIn, StandInClient
 from tests.billing.deliveries import event, tell
@@ -23,10 +23,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def shop(stripe_standin: StandIn, settings: Any) -> Iterator[Shop]:
-    """An account with a subscribed customer, of which nothing is here."""
+    """An account with a subscribed customer, of which nothing is here but that it is ours."""
     settings.COMP_BILLING = {**settings.COMP_BILLING, "NETWORK_RETRIES": 0}
     with stripe_api.use_http_client(StandInClient(stripe_standin)):
         shop = open_shop(in_process(stripe_standin))
+        accounts.check()
         stripe_standin.calls.clear()
         yield shop
 

@@ -11,9 +11,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from comp_billing import mirror, stripe_api
-from comp_billing.exceptions import ListBusy, StripeError
+from comp_billing.exceptions import ListBusy, OtherAccount, StripeError
 from comp_billing.models import StripeObject, Sync
-from comp_billing.sync import bulk, fetching, pacing
+from comp_billing.sync import accounts, bulk, fetching, pacing
 from comp_billing.sync.bulk import Tally
 
 PROGRESS_PAGES = 100
@@ -82,6 +82,11 @@ class Command(BaseCommand):
             " here, such as after an account's test data was deleted.",
         )
         parser.add_argument(
+            "--accept-account",
+            action="store_true",
+            help="Take the key's Stripe account as the one that is mirrored here from now on.",
+        )
+        parser.add_argument(
             "--no-fetch",
             action="store_true",
             help="Leave it to the worker to fetch, one by one, what the lists leave in doubt.",
@@ -93,8 +98,12 @@ class Command(BaseCommand):
         self.verbosity = int(options["verbosity"])
         self.lines: list[Line] = []
         models = chosen(options["kinds"])
+        self.kind = models[0].kind
         try:
+            self._accept_account(options)
             busy = [model.kind for model in models if not self._read(model, options)]
+        except OtherAccount as exc:
+            raise CommandError(str(exc)) from exc
         except StripeError as exc:
             self._tell_summary()
             raise CommandError(f"Reading {self.kind} objects ended: {exc} {AGAIN}") from exc
@@ -108,6 +117,14 @@ class Command(BaseCommand):
             raise CommandError(f"Not read: {', '.join(busy)}. {ListBusy.__doc__}")
 
     # -- lists
+
+    def _accept_account(self, options: dict[str, Any]) -> None:
+        if not options["accept_account"]:
+            return
+        own = accounts.accept()
+        if self.verbosity:
+            said = f"The account mirrored here is {own}." if own else accounts.UNKNOWN
+            self.stdout.write(said)
 
     def _read(self, model: type[StripeObject], options: dict[str, Any]) -> bool:
         """Read a kind's list; False when another process is at it."""

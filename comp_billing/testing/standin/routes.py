@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from comp_billing.testing.standin import (
+    accounts,
     cards,
     catalog,
     contract,
@@ -31,6 +32,7 @@ Json = dict[str, Any]
 Handler = Callable[["StandIn", Request], Json]
 
 ROUTES: list[tuple[str, str, Handler]] = [
+    ("GET", "/v1/account", accounts.retrieve),
     ("POST", "/v1/products", catalog.create_product),
     ("GET", "/v1/products", catalog.list_products),
     ("GET", "/v1/products/{id}", catalog.retrieve_product),

@@ -22,6 +22,8 @@ DEFAULTS: dict[str, Any] = {
     "upcoming_seconds": 3 * 86400,
     # items that one subscription may have
     "item_limit": 20,
+    # id of the account: to have a key of another one, give it another id
+    "account": "acct_standin",
     # two letters of the account's country
     "country": "US",
 }
