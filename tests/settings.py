@@ -30,8 +30,13 @@ def _media() -> str:
     if given := os.environ.get("COMP_TEST_MEDIA"):
         return given
     made, maker = tempfile.mkdtemp(prefix="comp-media-"), os.getpid()
-    # Forked children end too, and leave it.
-    atexit.register(lambda: os.getpid() == maker and shutil.rmtree(made, ignore_errors=True))
+
+    def remove() -> None:
+        # Forked children end too, and leave it.
+        if os.getpid() == maker:
+            shutil.rmtree(made, ignore_errors=True)
+
+    atexit.register(remove)
     return made
 
 
