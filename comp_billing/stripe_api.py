@@ -142,8 +142,7 @@ def answered_within(seconds: float) -> Iterator[None]:
 
 
 def key_in_use() -> object:
-    """One and the same as long as key and address are, in this process: what is known of the key
-    may be kept by it, weakly, and the key itself nowhere. Raises NotConfigured."""
+    """One and the same while key and address are: what is known of the key may be kept by it."""
     return _link()
 
 
@@ -278,14 +277,8 @@ def _translated(exc: stripe.StripeError, path: str, params: dict[str, Any]) -> S
     headers = {name.lower(): value for name, value in dict(exc.headers or {}).items()}
     status = exc.http_status or 0
     message = _without_personal_data(exc.user_message or type(exc).__name__, params)[:500]
-    if isinstance(exc, stripe.PermissionError):
-        # Stripe names the permission that a restricted key lacks.
-        return StripeForbidden(
-            f"Stripe does not allow this key to use {path} ({status}): {message}"
-        )
-    if isinstance(exc, stripe.AuthenticationError):
-        text = f'Stripe does not accept the key ({status}): correct COMP_BILLING["SECRET_KEY"].'
-        return StripeMisconfigured(text)
+    if isinstance(exc, stripe.AuthenticationError | stripe.PermissionError):
+        return _about_the_key(exc, f"({status})", path, message)
     if isinstance(exc, stripe.RateLimitError):
         return StripeRateLimited(message, retry_after=_seconds(headers.get("retry-after")))
     # 409: another request with the same key, or on the same object, is under way.
@@ -301,6 +294,14 @@ def _translated(exc: stripe.StripeError, path: str, params: dict[str, Any]) -> S
         param=str(getattr(exc, "param", "") or ""),
         date=_unix_seconds(headers.get("date", "")),
     )
+
+
+def _about_the_key(exc: stripe.StripeError, status: str, path: str, message: str) -> StripeError:
+    if isinstance(exc, stripe.PermissionError):
+        # Stripe names the permission that a restricted key lacks.
+        return StripeForbidden(f"Stripe does not allow this key to use {path} {status}: {message}")
+    text = f'Stripe does not accept the key {status}: correct COMP_BILLING["SECRET_KEY"].'
+    return StripeMisconfigured(text)
 
 
 def _without_personal_data(message: str, params: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ _told: WeakKeyDictionary[object, str] = WeakKeyDictionary()
 
 
 def check(*, tries: int = TRIES, using: str = DEFAULT_DB_ALIAS) -> None:
-    """Raise OtherAccount if the key is not of the account mirrored here; nothing is to be read then.
+    """Raise OtherAccount if the key is not of the account mirrored here: nothing may be read then.
 
     Makes a call for each key and process, and a few more in a database that has rows but does not
     know their account yet. Raises a StripeError. Passes a restricted key that may not ask.

@@ -75,17 +75,7 @@ class Command(BaseCommand):
             action="store_true",
             help="Write unchanged rows too, which fills columns that an upgrade has added.",
         )
-        parser.add_argument(
-            "--accept-missing",
-            action="store_true",
-            help="Take it that objects are missing even if Stripe lists none of those that are"
-            " here, such as after an account's test data was deleted.",
-        )
-        parser.add_argument(
-            "--accept-account",
-            action="store_true",
-            help="Take the key's Stripe account as the one that is mirrored here from now on.",
-        )
+        _add_consents(parser)
         parser.add_argument(
             "--no-fetch",
             action="store_true",
@@ -198,6 +188,21 @@ class Progress:
     def end(self) -> None:
         if self.width:
             self.stdout.write("")
+
+
+def _add_consents(parser: argparse.ArgumentParser) -> None:
+    """What is only believed when told so."""
+    parser.add_argument(
+        "--accept-missing",
+        action="store_true",
+        help="Take it that objects are missing even if Stripe lists none of those that are"
+        " here, such as after an account's test data was deleted.",
+    )
+    parser.add_argument(
+        "--accept-account",
+        action="store_true",
+        help="Take the key's Stripe account as the one that is mirrored here from now on.",
+    )
 
 
 def unix_seconds(text: str) -> int:
