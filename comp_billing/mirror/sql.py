@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any
 
 from django.db import connections, models
+from django.utils import timezone
 
 from comp_billing.mirror.adapters import Adapter, adapter
 from comp_billing.models import StripeObject, Sync
@@ -265,7 +265,8 @@ class Upsert(Statement):
 
     def _fetch_at(self) -> Any:
         """The moment at which a tie is to be settled; never, of what cannot be fetched."""
-        return _soon(self.using, int(time.time())) if self.model.collection else None
+        second = int(timezone.now().timestamp())
+        return _soon(self.using, second) if self.model.collection else None
 
 
 # A new one every second is enough, and spares each row the making of one.

@@ -141,6 +141,12 @@ MUTANTS = [
         "event.is_thin",
     ),
     Mutant(
+        "a thin event is not a hint",
+        webhooks.mirror_object,
+        "event.is_thin or not stripe_api.speaks(event.api_version)",
+        "not stripe_api.speaks(event.api_version)",
+    ),
+    Mutant(
         "charges are linked to nothing",
         write._upsert,
         "charges.link(",

@@ -83,6 +83,23 @@ class Site:
         for event in self.pending[max(end - 1 - m, 0) : end]:
             self._arrive(event, render(event, OLD_VERSION))
 
+    def deliver_thin(self, n: int) -> None:
+        """One event as the other endpoint has it: it names its object, and says nothing of it. Of
+        what is not mirrored, it would be of no use."""
+        event = self.pending[_place(self.pending, n)]
+        obj = event["data"]["object"]
+        if obj["object"] not in mirror.KINDS or "id" not in obj:
+            raise NothingThere
+        thin = {
+            "id": event["id"],
+            "object": "v2.core.event",
+            "type": f"v1.{event['type']}",
+            "created": datetime.fromtimestamp(event["created"], UTC).isoformat(),
+            "livemode": False,
+            "related_object": {"id": obj["id"], "type": obj["object"], "url": ""},
+        }
+        self._arrive(event, thin)
+
     def _arrive(self, event: Json, payload: Json) -> None:
         self.pending.remove(event)
         self.arrived.append(event)
@@ -257,6 +274,7 @@ Move = Callable[[Site, int, int], Any]
 MOVES: dict[str, Move] = {
     "deliver": lambda site, n, m: site.deliver(n, m),
     "deliver in old words": lambda site, n, m: site.deliver_old(n, m),
+    "deliver thin": lambda site, n, m: site.deliver_thin(n),
     "deliver all": lambda site, n, m: site.deliver_all(n),
     "repeat": lambda site, n, m: site.repeat(n),
     "lose": lambda site, n, m: site.lose(n),
