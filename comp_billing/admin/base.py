@@ -19,7 +19,6 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from comp_billing import mirror
 from comp_billing.admin import verbs
 from comp_billing.admin.columns import pretty, second, state_of
 from comp_billing.admin.filters import PresenceFilter
@@ -114,7 +113,7 @@ class StripeObjectAdmin(LargeTableAdmin):
         found = verbs.chosen(self, request, rows, instead=instead)
         if found is None:
             return None
-        marked = mirror.fetch_later(self.model, [row.pk for row in found])
+        marked = requests.refetch(self.model, found)
         words = _("Asked the worker to fetch it from Stripe.")
         verbs.record(request, [row for row in found if row.pk in marked], words)
         verbs.tell_refetch(self, request, found, marked)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
-from comp_billing import stripe_api
+from comp_billing import mirror, stripe_api
 from comp_billing.exceptions import (
     ListBusy,
     StripeError,
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # In a round, so that its thread ends soon when its worker does; the next goes on from there.
 PAGES = 20
+# Seconds; the doctor complains of half of it.
+CLOCKS_AGREE_WITHIN = 60
 
 
 def request(kinds: Iterable[str], *, using: str = DEFAULT_DB_ALIAS) -> list[str]:
@@ -43,6 +46,25 @@ def request(kinds: Iterable[str], *, using: str = DEFAULT_DB_ALIAS) -> list[str]
     )
     rows.filter(pk__in=found).exclude(waits).update(requested_at=Now())
     return found
+
+
+def refetch(
+    model: type[StripeObject],
+    rows: Iterable[StripeObject],
+    *,
+    using: str = DEFAULT_DB_ALIAS,
+) -> set[str]:
+    """Have the worker fetch rows anew for somebody who doubts them; answers the ids of those it
+    will. Neither what is here nor older news that arrives late settles that. Makes no call."""
+    # By our clock, which may be ahead of Stripe's: the answer must be later.
+    lately = int(timezone.now().timestamp()) - CLOCKS_AGREE_WITHIN
+    since: defaultdict[int, list[str]] = defaultdict(list)
+    for row in rows:
+        since[max(lately, row.as_of or 0)].append(row.pk)
+    marked: set[str] = set()
+    for moment, ids in sorted(since.items()):
+        marked |= mirror.fetch_later(model, ids, since=moment, using=using)
+    return marked
 
 
 def read_requested(*, pages: int = PAGES, using: str = DEFAULT_DB_ALIAS) -> int:
