@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,8 +24,10 @@ from comp_billing.sync.reading import read_page
 from comp_core.crashpoints import crashpoint
 from comp_core.db import from_now
 
-# Extended with every page. A reader that dies is succeeded after it.
+# Extended with every page, and while it is asked for. A reader that dies is succeeded after it.
 LEASE_SECONDS = 120
+# How often it is extended within a lease, at most.
+TICKS = 24
 # An interrupted reading is gone on with for so long. What its first pages said is older than that,
 # and the events since then may have been lost as well.
 RESUMED_WITHIN = timedelta(days=1)
@@ -114,6 +117,7 @@ class _Reader:
         self.ours: QuerySet[Sync] = Sync.objects.using(using).filter(
             pk=row.pk, lease_token=row.lease_token
         )
+        self.extended_at = time.monotonic()
         self.pages: QuerySet[SyncPage] = SyncPage.objects.using(using).filter(sync=row)
 
     # -- beginning
@@ -176,6 +180,7 @@ class _Reader:
                     self.model,
                     after=self.row.cursor,
                     created_gte=self.row.created_gte if by_created else None,
+                    tick=self._tick,
                 )
             except StripeRefused as exc:
                 is_gone = exc.code == "resource_missing" and exc.param == "starting_after"
@@ -244,19 +249,33 @@ class _Reader:
             refuse_all(self.row, len(ids))
         for start in range(0, len(ids), MARKED_TOGETHER):
             with transaction.atomic(using=self.using):
-                marked = mirror.fetch_later(
-                    self.model, ids[start : start + MARKED_TOGETHER], using=self.using
-                )
+                marked = self._doubt(ids[start : start + MARKED_TOGETHER])
                 self._keep()
             self.tally.missing += len(marked)
 
+    def _doubt(self, ids: list[str]) -> set[str]:
+        """News from before the reading that arrives late does not settle whether they exist; an
+        answer of the second in which it began does, or each would be asked for twice."""
+        before = None if self.row.as_of is None else self.row.as_of - 1
+        marked = mirror.fetch_later(self.model, ids, since=before, using=self.using)
+        # What is here as of that very second.
+        rest = set(ids) - marked
+        return marked | (mirror.fetch_later(self.model, rest, using=self.using) if rest else set())
+
     # -- the row
+
+    def _tick(self) -> None:
+        """A page may take longer than a lease: the lists in its objects are read to their ends, and
+        Stripe may ask for patience. Raises ListBusy as soon as another reader has succeeded us."""
+        if time.monotonic() - self.extended_at > LEASE_SECONDS / TICKS:
+            self._keep()
 
     def _keep(self, **values: Any) -> None:
         """Write values and extend the lease. Raises ListBusy, and so undoes what was written with
         them, when another reader has succeeded us."""
         if not self.ours.update(lease_expires_at=from_now(LEASE_SECONDS), **values):
             raise ListBusy
+        self.extended_at = time.monotonic()
         for name, value in values.items():
             setattr(self.row, name, value)
 

@@ -6,6 +6,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from comp_billing import stripe_api
@@ -54,13 +55,21 @@ def asked() -> int:
     return _bucket.taken
 
 
-def ask(path: str, params: dict[str, Any] | None = None, *, tries: int = TRIES) -> Answer:
+def ask(
+    path: str,
+    params: dict[str, Any] | None = None,
+    *,
+    tries: int = TRIES,
+    tick: Callable[[], None] = lambda: None,
+) -> Answer:
     """Read something of Stripe's, no faster than ``COMP_BILLING["SYNC_REQUESTS_PER_SECOND"]``.
 
-    Waits and asks again when Stripe is too busy or away, a few times. Raises a StripeError.
+    Waits and asks again when Stripe is too busy or away, a few times. ``tick`` is called before
+    each request, at most a minute after the last. Raises a StripeError, and what ``tick`` raises.
     """
     for attempt in range(1, tries + 1):
         _bucket.take(per_second=conf.SYNC_REQUESTS_PER_SECOND)
+        tick()
         try:
             # Not repeated by the SDK, whose requests would be neither paced nor counted.
             return stripe_api.call("get", path, params, retries=0)
