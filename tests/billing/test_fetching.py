@@ -202,6 +202,37 @@ def test_when_stripe_cannot_be_asked_the_rest_waits(
     ) == (0, True, {False}, True)
 
 
+@pytest.mark.parametrize("kind", ["401", "429", "500_before", "refuse"])
+def test_that_stripe_is_away_is_no_attempt_of_the_object_s(
+    shop: Shop, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an outage of any length the rows are fetched within minutes, not days."""
+    monkeypatch.setattr("comp_billing.sync.pacing.time.sleep", lambda seconds: None)
+    mirror.fetch_later(Customer, ["cus_0", "cus_1"])
+    shop.account.world.faults.add(kind, path="/v1/customers/*", times=100)
+    for _ in range(5):
+        everything_due()
+        fetching.fetch_due()
+    soon = timezone.now() + timedelta(minutes=5)
+    rows = Customer.all_objects.filter(fetch_at__lt=soon).values_list("fetch_attempts", flat=True)
+    assert list(rows) == [0, 0]
+
+
+def test_a_kind_that_the_key_may_not_read_does_not_hold_up_the_others(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One call in vain, one line in the log; its rows wait longer each time."""
+    product = shop.account.v1.products.create({"name": "Forbidden"}).id
+    mirror.fetch_later(Product, [product, "prod_1"])
+    mirror.fetch_later(Customer, [shop.customer.id])
+    shop.account.world.faults.add("403", path="/v1/products/*", times=100)
+    shop.account.world.calls.clear()
+    settled = fetching.fetch_due()
+    attempts = set(Product.all_objects.values_list("fetch_attempts", flat=True))
+    assert (settled, attempts, sum(shop.account.world.calls.values())) == (1, {1}, 2)
+    assert caplog.text.count("product objects are not fetched: Stripe does not allow this key") == 1
+
+
 def test_what_stripe_does_not_know_comes_back_with_newer_news(shop: Shop) -> None:
     """A key of another account would make everything look gone; the right key mends it."""
     mirror.fetch_later(Customer, ["cus_unheard_of"])
