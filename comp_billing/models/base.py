@@ -32,8 +32,8 @@ class StripeObject(models.Model):
     #: Path of Stripe's list of these objects, e.g. ``"customers"`` for ``/v1/customers``, and of
     #: each of them below it. Empty: they can be neither fetched nor listed.
     collection: ClassVar[str] = ""
-    #: Parameters with which that list leaves nothing out.
-    list_params: ClassVar[dict[str, Any]] = {}
+    #: Parameters with which that list leaves nothing out; several, when only several lists do.
+    list_params: ClassVar[tuple[dict[str, Any], ...]] = ({},)
     #: Whether that list may be read as a whole; a subscription's items only come with it.
     is_listed: ClassVar[bool] = True
     #: Whether that list can be asked for what was created since a moment; else it is read whole.
@@ -55,7 +55,8 @@ class StripeObject(models.Model):
     fetch_at = models.DateTimeField(null=True)
     # Unix seconds: news from up to then does not settle the doubt. Null: any news does.
     doubt_as_of = models.BigIntegerField(null=True)
-    fetch_attempts = models.PositiveSmallIntegerField(default=0)
+    # In the database too: code from before the column goes on inserting while it is replaced.
+    fetch_attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
 
     # First, so that lists and reverse relations leave placeholders and tombstones out. Foreign
     # keys are followed through all_objects, the base manager: they may point at either.

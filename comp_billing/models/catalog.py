@@ -58,6 +58,8 @@ class Plan(StripeObject):
 
     kind = "price"
     collection = "prices"
+    # Stripe documents a list of active prices, and of inactive ones when asked for them.
+    list_params = ({"active": True}, {"active": False})
 
     product = models.ForeignKey(Product, models.PROTECT, null=True, related_name="plans")
     meter = models.ForeignKey(Meter, models.PROTECT, null=True, related_name="plans")

@@ -52,7 +52,7 @@ class Event(models.Model):
     applied_at = models.DateTimeField(null=True)
     processed_at = models.DateTimeField(null=True)
     # Names of the stored handlers that are done, so that a repeat for the others leaves them be.
-    handled = models.JSONField(default=list)
+    handled = models.JSONField(default=list, db_default=[])
     error = models.TextField(blank=True)
 
     #: The payload's text as received, if it can be stored as it is; not kept.

@@ -24,7 +24,7 @@ class Subscription(StripeObject):
     kind = "subscription"
     id_prefix = "sub_"
     collection = "subscriptions"
-    list_params = {"status": "all"}
+    list_params = ({"status": "all"},)
 
     customer = models.ForeignKey(Customer, models.PROTECT, null=True, related_name="subscriptions")
     plans = models.ManyToManyField(Plan, through="SubscriptionItem", related_name="subscriptions")

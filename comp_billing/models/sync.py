@@ -26,7 +26,9 @@ class Sync(models.Model):
     rewrites = models.BooleanField(default=False)
     # How many objects were here when it began.
     known = models.PositiveIntegerField(default=0)
-    # Id of the last object read; empty before the first page.
+    # Which of the kind's lists is being read: an index of its ``list_params``.
+    part = models.PositiveSmallIntegerField(default=0, db_default=0)
+    # Id of the last object read of it; empty before its first page.
     cursor = models.CharField(max_length=255, blank=True)
     listed = models.PositiveIntegerField(default=0)
     written = models.PositiveIntegerField(default=0)
@@ -68,10 +70,15 @@ class MirroredAccount(models.Model):
 
 
 class SyncPage(models.Model):
-    """The ids on one page of the whole reading under way. What no page names is gone at Stripe."""
+    """The ids on one page of the whole reading under way: what no page names is asked for.
+
+    Page 0 is of the last whole reading: what no list named, and was asked for then. What of it is
+    still here exists though Stripe lists it nowhere, such as a price made within a subscription.
+    """
 
     sync = models.ForeignKey(Sync, models.CASCADE, related_name="pages")
     number = models.PositiveIntegerField()
+    part = models.PositiveSmallIntegerField(default=0, db_default=0)
     ids = models.JSONField()
 
     class Meta:

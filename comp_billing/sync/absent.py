@@ -15,9 +15,10 @@ SELECT stripe_id FROM {table} WHERE NOT deleted AND (as_of IS NULL OR as_of <= %
 EXCEPT {named}
 """
 # One row for each id on the pages, which are compared in the database: there may be millions.
+THESE = "sync_id = %s AND number > 0"
 NAMED = {
-    "postgresql": "SELECT jsonb_array_elements_text(ids) FROM {pages} WHERE sync_id = %s",
-    "sqlite": "SELECT value FROM {pages}, json_each(ids) WHERE sync_id = %s",
+    "postgresql": "SELECT jsonb_array_elements_text(ids) FROM {pages} WHERE {these}",
+    "sqlite": "SELECT value FROM {pages}, json_each(ids) WHERE {these}",
 }
 
 
@@ -25,11 +26,17 @@ def unnamed(model: type[StripeObject], sync: Sync, *, using: str) -> list[str]:
     """Ids of live rows and placeholders, as old as the reading, that its pages do not name."""
     connection = connections[using]
     quote = connection.ops.quote_name
-    named = NAMED[connection.vendor].format(pages=quote(SyncPage._meta.db_table))
+    named = NAMED[connection.vendor].format(pages=quote(SyncPage._meta.db_table), these=THESE)
     query = UNNAMED.format(table=quote(model._meta.db_table), named=named)
     with connection.cursor() as cursor:
         cursor.execute(query, [sync.as_of, sync.pk])
         return sorted(key for (key,) in cursor.fetchall())
+
+
+def asked_before(sync: Sync, *, using: str) -> set[str]:
+    """Ids that the last whole reading did not name either, which were asked for after it."""
+    page = SyncPage.objects.using(using).filter(sync=sync, number=0).first()
+    return set(page.ids) if page is not None else set()
 
 
 def known(model: type[StripeObject], *, using: str) -> int:

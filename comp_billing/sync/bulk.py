@@ -19,7 +19,7 @@ from comp_billing.exceptions import ListBusy, StripeError, StripeRefused
 from comp_billing.models import StripeObject, Sync, SyncPage
 from comp_billing.stripe_api import Answer
 from comp_billing.sync import accounts
-from comp_billing.sync.absent import known, refuse_all, unnamed
+from comp_billing.sync.absent import asked_before, known, refuse_all, unnamed
 from comp_billing.sync.reading import read_page
 from comp_core.crashpoints import crashpoint
 from comp_core.db import from_now
@@ -118,7 +118,9 @@ class _Reader:
             pk=row.pk, lease_token=row.lease_token
         )
         self.extended_at = time.monotonic()
-        self.pages: QuerySet[SyncPage] = SyncPage.objects.using(using).filter(sync=row)
+        self.pages: QuerySet[SyncPage] = SyncPage.objects.using(using).filter(
+            sync=row, number__gt=0
+        )
 
     # -- beginning
 
@@ -170,7 +172,14 @@ class _Reader:
                 self._write(page, entries, ids)
                 crashpoint("sync_page:written")
             crashpoint("sync_page:committed")
-        return bool(ids and page.data.get("has_more"))
+        return bool(ids and page.data.get("has_more")) or self._turn_over()
+
+    def _turn_over(self) -> bool:
+        """Whether there is another list of this kind, which is read next."""
+        if self.row.part + 1 == len(self.model.list_params):
+            return False
+        self._keep(part=self.row.part + 1, cursor="", as_of=self.row.as_of)
+        return True
 
     def _ask(self) -> Answer:
         by_created = self.model.is_listed_by_created
@@ -178,6 +187,7 @@ class _Reader:
             try:
                 return read_page(
                     self.model,
+                    part=self.row.part,
                     after=self.row.cursor,
                     created_gte=self.row.created_gte if by_created else None,
                     tick=self._tick,
@@ -198,7 +208,9 @@ class _Reader:
             using=self.using,
         )
         self.number += 1
-        SyncPage.objects.using(self.using).create(sync=self.row, number=self.number, ids=ids)
+        SyncPage.objects.using(self.using).create(
+            sync=self.row, number=self.number, part=self.row.part, ids=ids
+        )
         self.tally.listed += len(ids)
         self.tally.listed_now += len(ids)
         self.tally.written += len(written.intersection(ids))
@@ -216,23 +228,31 @@ class _Reader:
         last, before = [*self.pages.order_by("-number")[:2], None, None][:2]
         with transaction.atomic(using=self.using):
             self.pages.filter(number=self.number).delete()
-            if last is None or before is None:
+            if last is None or (before is None and last.part == 0):
                 self.number, self.tally.listed = 0, 0
                 self._keep(**_at_the_top())
                 return
-            self.number, self.tally.listed = before.number, self.tally.listed - len(last.ids)
-            self._keep(cursor=before.ids[-1], listed=self.tally.listed)
+            self.number = 0 if before is None else before.number
+            self.tally.listed -= len(last.ids)
+            goes_on = before is not None and before.part == last.part
+            self._keep(
+                cursor=before.ids[-1] if before and goes_on else "", listed=self.tally.listed
+            )
 
     # -- the end
 
     def finish(self, *, accept_missing: bool) -> None:
         """Mark what a whole reading did not name, then say that all is known as of its start."""
         is_whole = self.row.created_gte is None
-        if is_whole:
-            self._mark_unnamed(accept_missing=accept_missing)
+        ids = unnamed(self.model, self.row, using=self.using) if is_whole else []
+        if ids:
+            self._mark_unnamed(ids, accept_missing=accept_missing)
         crashpoint("sync_end:begin")
         with transaction.atomic(using=self.using):
-            self.pages.delete()
+            pages = SyncPage.objects.using(self.using)
+            (pages.filter(sync=self.row) if is_whole else self.pages).delete()
+            if ids:
+                pages.create(sync=self.row, number=0, ids=ids)
             values: dict[str, Any] = {"complete_as_of": self.row.as_of} if is_whole else {}
             if is_whole:
                 # What was asked for meanwhile is read once more.
@@ -243,10 +263,12 @@ class _Reader:
         crashpoint("sync_end:committed")
         self.tally.is_finished = True
 
-    def _mark_unnamed(self, *, accept_missing: bool) -> None:
-        ids = unnamed(self.model, self.row, using=self.using)
+    def _mark_unnamed(self, ids: list[str], *, accept_missing: bool) -> None:
+        """Have asked for what is missing for the first time: see SyncPage."""
         if not accept_missing:
             refuse_all(self.row, len(ids))
+        before = asked_before(self.row, using=self.using)
+        ids = [stripe_id for stripe_id in ids if stripe_id not in before]
         for start in range(0, len(ids), MARKED_TOGETHER):
             with transaction.atomic(using=self.using):
                 marked = self._doubt(ids[start : start + MARKED_TOGETHER])
@@ -281,4 +303,4 @@ class _Reader:
 
 
 def _at_the_top() -> dict[str, Any]:
-    return {"as_of": None, "cursor": "", "listed": 0, "written": 0, "error": ""}
+    return {"as_of": None, "part": 0, "cursor": "", "listed": 0, "written": 0, "error": ""}

@@ -35,13 +35,14 @@ def read_object(model: type[StripeObject], stripe_id: str) -> Answer:
 def read_page(
     model: type[StripeObject],
     *,
+    part: int = 0,
     after: str = "",
     created_gte: int | None = None,
     tick: Callable[[], None] = _nothing,
 ) -> Answer:
-    """A page of a kind's list, newest first, of up to a hundred objects after the one named; each
-    object's lists complete. ``tick`` is called before each of what may be many requests."""
-    params: dict[str, Any] = {**model.list_params, "limit": stripe_api.PAGE_SIZE}
+    """A page of one of a kind's lists, newest first, of up to a hundred objects after the one
+    named; each object's lists complete. ``tick`` is called before each of maybe many requests."""
+    params: dict[str, Any] = {**model.list_params[part], "limit": stripe_api.PAGE_SIZE}
     if after:
         params["starting_after"] = after
     if created_gte is not None:

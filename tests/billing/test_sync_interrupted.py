@@ -99,7 +99,8 @@ def test_a_reading_that_dies_with_a_page_goes_on(
         begins_late,
         True,
     )
-    assert (row.listed, row.written, SyncPage.objects.count()) == (8, 1, 0)
+    pages = SyncPage.objects.filter(number__gt=0).count()
+    assert (row.listed, row.written, pages) == (8, 1, 0)
 
 
 @pytest.mark.parametrize("point", END)
@@ -114,7 +115,8 @@ def test_a_reading_that_dies_at_its_end_ends_the_next_time(lists: Account, point
     lists.world.advance(seconds=60)
     sync("product")
     row = Sync.objects.get()
-    assert (here(Product), row.lease_token, SyncPage.objects.count(), row.listed) == (
+    pages = SyncPage.objects.filter(number__gt=0).count()
+    assert (here(Product), row.lease_token, pages, row.listed) == (
         there(lists, Product),
         None,
         0,
