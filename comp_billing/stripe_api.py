@@ -200,7 +200,7 @@ def call(
     except stripe.StripeError as exc:
         if isinstance(exc, stripe.AuthenticationError):
             link.block()
-        raise _translated(exc, path, params or {}) from exc
+        raise _translated(exc, path, params or {}, seconds=time.monotonic() - asked_at) from exc
     return _answer(response, seconds=time.monotonic() - asked_at)
 
 
@@ -273,7 +273,9 @@ def _unix_seconds(date: str) -> int:
         return int(time.time())
 
 
-def _translated(exc: stripe.StripeError, path: str, params: dict[str, Any]) -> StripeError:
+def _translated(
+    exc: stripe.StripeError, path: str, params: dict[str, Any], *, seconds: float
+) -> StripeError:
     headers = {name.lower(): value for name, value in dict(exc.headers or {}).items()}
     status = exc.http_status or 0
     message = _without_personal_data(exc.user_message or type(exc).__name__, params)[:500]
@@ -282,17 +284,15 @@ def _translated(exc: stripe.StripeError, path: str, params: dict[str, Any]) -> S
     if isinstance(exc, stripe.RateLimitError):
         return StripeRateLimited(message, retry_after=_seconds(headers.get("retry-after")))
     # 409: another request with the same key, or on the same object, is under way.
-    if isinstance(exc, stripe.APIConnectionError) or status in (0, 409) or status >= 500:
+    if isinstance(exc, stripe.APIConnectionError) or status < 400 or status == 409 or status >= 500:
         return StripeUnavailable(message, replayed=headers.get("idempotent-replayed") == "true")
     if isinstance(exc, stripe.IdempotencyError):
         return KeyReused(message, code="idempotency_error")
-    if status < 400:
-        return StripeUnavailable(message)
     return StripeRefused(
         message,
         code=exc.code or "",
         param=str(getattr(exc, "param", "") or ""),
-        date=_unix_seconds(headers.get("date", "")),
+        date=_unix_seconds(headers.get("date", "")) - round(seconds),
     )
 
 

@@ -50,6 +50,20 @@ def test_an_answer_that_was_long_in_coming_is_as_old_as_its_question(
     assert answer.date == site.standin.now() - 7
 
 
+@pytest.mark.usefixtures("stopped_clock")
+def test_a_refusal_that_was_long_in_coming_is_as_old_as_its_question(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was unknown then may exist by now, and its event be here already."""
+    clock = iter(range(0, 100, 7))
+    monkeypatch.setattr("comp_billing.stripe_api.time.monotonic", lambda: next(clock))
+
+    with pytest.raises(StripeRefused) as raised:
+        stripe_api.call("get", "/v1/customers/cus_unheard_of")
+
+    assert raised.value.date == site.standin.now() - 7
+
+
 def test_replayed_answer_is_as_old_as_its_object(site: Site) -> None:
     """An answer that Stripe repeats from memory does not pass for news."""
     first = stripe_api.call("post", "/v1/customers", ADA, idempotency_key="k")
