@@ -28,3 +28,7 @@ SQLITE_OPTIONS: dict[str, Any] = {
     "timeout": 20,
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
 }
+
+# The same on PostgreSQL, if connections are kept and no pooler hands them out transaction by
+# transaction: statements that come again are parsed and planned once.
+POSTGRES_OPTIONS: dict[str, Any] = {"server_side_binding": True, "prepare_threshold": 3}
