@@ -166,6 +166,14 @@ class Site:
         self.account.world.advance(seconds=2)
         self._land(read, is_late=True)
 
+    def hear_of_deletion(self, n: int, m: int) -> None:
+        """An object is deleted, and what says so says no more than its id."""
+        model, deletion = DELETED[n % len(DELETED)]
+        deletion(self.account, m, 0)
+        self.listen()
+        ends = [place for place, event in enumerate(self.pending) if _is_end(event, model)]
+        self.deliver_thin(ends[-1])
+
     def land(self, n: int, m: int) -> None:
         self._land(self.under_way.pop(_place(self.under_way, n)), is_late=m % 2 == 1)
 
@@ -247,6 +255,10 @@ class Site:
             bulk.read(model, anew=True)
 
 
+def _is_end(event: Json, model: type[StripeObject]) -> bool:
+    return bool(event["type"] == f"{model.kind}.deleted")
+
+
 def _place(entries: Sequence[Any], n: int) -> int:
     """The place that a number means in a list, however long; NothingThere."""
     if not entries:
@@ -283,6 +295,7 @@ MOVES: dict[str, Move] = {
     "ask list": lambda site, n, m: site.ask_list(n),
     "ask object": lambda site, n, m: site.ask_object(n, m),
     "overtake": lambda site, n, m: site.overtake(n, m),
+    "hear of deletion": lambda site, n, m: site.hear_of_deletion(n, m),
     "land": lambda site, n, m: site.land(n, m),
     "work": lambda site, n, m: site.work(),
     "second": lambda site, n, m: site.account.world.advance(seconds=1 + n),
