@@ -17,6 +17,7 @@ from tests.mirror.histories import HISTORIES, History, Outcome, play
 # Stripe need not be spared here.
 AT_ONCE = {"SYNC_REQUESTS_PER_SECOND": 1e9, "NETWORK_RETRIES": 0}
 SEED = 20261125
+ALIKE = 50
 
 
 @dataclass
@@ -86,6 +87,14 @@ def _shrink(number: int, totals: Totals, *, first: int) -> None:
 
 
 def _each(number: int, use: Callable[[Outcome], None], *, first: int, phases: list[Phase]) -> None:
+    """So many histories in several runs of Hypothesis's: within one they are much alike."""
+    billing: dict[str, Any] = {**site_settings.COMP_BILLING, **AT_ONCE}
+    with override_settings(COMP_BILLING=billing):
+        for start in range(0, number, ALIKE):
+            _some(min(ALIKE, number - start), use, first=first + start, phases=phases)
+
+
+def _some(number: int, use: Callable[[Outcome], None], *, first: int, phases: list[Phase]) -> None:
     @seed(first)
     @settings(
         max_examples=number,
@@ -100,6 +109,4 @@ def _each(number: int, use: Callable[[Outcome], None], *, first: int, phases: li
     def run(history: History) -> None:
         use(play(history))
 
-    billing: dict[str, Any] = {**site_settings.COMP_BILLING, **AT_ONCE}
-    with override_settings(COMP_BILLING=billing):
-        run()
+    run()
