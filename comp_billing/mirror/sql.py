@@ -39,6 +39,8 @@ TIED = "t.as_of = excluded.as_of AND (t.rank = excluded.rank OR t.rank = 0)"
 # Nothing more is to be learnt of what Stripe has said to be deleted.
 FINAL = "(excluded.deleted AND excluded.rank >= 3)"
 SETTLED = f"t.doubt_as_of IS NULL OR t.doubt_as_of < excluded.as_of OR {FINAL}"
+# What was in doubt as of later stays so.
+LATER_DOUBT = "CASE WHEN t.doubt_as_of > excluded.as_of THEN t.doubt_as_of ELSE excluded.as_of END"
 IS_NEWS = "t.as_of IS NULL OR t.deleted <> excluded.deleted OR t.fetch_at IS NOT NULL"
 
 
@@ -231,7 +233,7 @@ class Upsert(Statement):
             f" ELSE t.{name} END"
             for name, value in (
                 ("fetch_at", "%s"),
-                ("doubt_as_of", "excluded.as_of"),
+                ("doubt_as_of", LATER_DOUBT),
                 ("fetch_attempts", "0"),
             )
         ]

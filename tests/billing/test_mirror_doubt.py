@@ -108,6 +108,16 @@ def test_a_row_with_news_from_after_the_change_is_not_fetched_for_it() -> None:
     ) == (set(), None)
 
 
+def test_a_tie_of_earlier_versions_does_not_settle_a_later_change() -> None:
+    """A hint at 1010; two versions of 1000 arrive late, then news from the very second."""
+    mirror.fetch_later(Customer, ["cus_1"], since=1010)
+    put(customer())
+    put(customer(email="other"))
+    put(customer(email="same second"), as_of=1010)
+    row = Customer.objects.get()
+    assert (row.doubt_as_of, row.fetch_at is not None) == (1010, True)
+
+
 def test_of_two_changes_the_later_is_waited_for() -> None:
     """Whichever is told first."""
     put(customer())
