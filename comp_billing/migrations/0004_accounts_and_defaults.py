@@ -10,38 +10,15 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
-            model_name='sync',
-            name='part',
-            field=models.PositiveSmallIntegerField(db_default=0, default=0),
-        ),
-        migrations.AddField(
-            model_name='syncpage',
-            name='part',
-            field=models.PositiveSmallIntegerField(db_default=0, default=0),
-        ),
-        migrations.AlterField(
-            model_name='charge',
-            name='fetch_attempts',
-            field=models.PositiveSmallIntegerField(db_default=0, default=0),
-        ),
-        migrations.AlterField(
-            model_name='customer',
-            name='fetch_attempts',
-            field=models.PositiveSmallIntegerField(db_default=0, default=0),
-        ),
+        # In the order in which a webhook takes their locks, so that one that is under way waits
+        # or is waited for.
         migrations.AlterField(
             model_name='event',
             name='handled',
             field=models.JSONField(db_default=[], default=list),
         ),
         migrations.AlterField(
-            model_name='invoice',
-            name='fetch_attempts',
-            field=models.PositiveSmallIntegerField(db_default=0, default=0),
-        ),
-        migrations.AlterField(
-            model_name='invoicepayment',
+            model_name='product',
             name='fetch_attempts',
             field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
@@ -56,7 +33,12 @@ class Migration(migrations.Migration):
             field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
         migrations.AlterField(
-            model_name='product',
+            model_name='customer',
+            name='fetch_attempts',
+            field=models.PositiveSmallIntegerField(db_default=0, default=0),
+        ),
+        migrations.AlterField(
+            model_name='charge',
             name='fetch_attempts',
             field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
@@ -68,6 +50,26 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='subscriptionitem',
             name='fetch_attempts',
+            field=models.PositiveSmallIntegerField(db_default=0, default=0),
+        ),
+        migrations.AlterField(
+            model_name='invoice',
+            name='fetch_attempts',
+            field=models.PositiveSmallIntegerField(db_default=0, default=0),
+        ),
+        migrations.AlterField(
+            model_name='invoicepayment',
+            name='fetch_attempts',
+            field=models.PositiveSmallIntegerField(db_default=0, default=0),
+        ),
+        migrations.AddField(
+            model_name='sync',
+            name='part',
+            field=models.PositiveSmallIntegerField(db_default=0, default=0),
+        ),
+        migrations.AddField(
+            model_name='syncpage',
+            name='part',
             field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
         migrations.CreateModel(
