@@ -18,7 +18,7 @@ from comp_billing import intents, mirror, products, shapes, stripe_api
 from comp_billing.conf import conf
 from comp_billing.exceptions import StripeRefused
 from comp_billing.intents import Kind
-from comp_billing.models import Intent, IntentState, Meter, Plan, Product
+from comp_billing.models import Intent, IntentState, Meter, Plan, Product, StripeObject
 from comp_billing.pricing import BasePricing, decimal_text, get_pricing
 from comp_billing.stripe_api import Answer
 from comp_users.models import Project
@@ -101,7 +101,7 @@ def _product_step(project: Project, product: Product | None) -> Step | None:
     if product.name == project.name and product.active:
         return None
     return _change(
-        "product.update", {"product": product.pk, "name": project.name, "active": True}, product.pk
+        "product.update", {"product": product.pk, "name": project.name, "active": True}, product
     )
 
 
@@ -124,7 +124,7 @@ def _meter_step(project: Project, meter: Meter | None) -> Step | None:
         )
     if meter.data.get("display_name") == project.name:
         return None
-    return _change("meter.update", {"meter": meter.pk, "display_name": project.name}, meter.pk)
+    return _change("meter.update", {"meter": meter.pk, "display_name": project.name}, meter)
 
 
 def _price_step(project: Project, product: Product, meter: Meter) -> Step | None:
@@ -149,15 +149,23 @@ def _price_step(project: Project, product: Product, meter: Meter) -> Step | None
     )
 
 
-def _change(kind: str, params: dict[str, Any], stripe_id: str) -> Step:
+def _change(kind: str, params: dict[str, Any], row: StripeObject) -> Step:
     """A change that may come again: the one that waits or was refused (which is not asked for a
-    second time unless something else is wanted), else a new one."""
-    asked = Intent.objects.filter(kind=kind, subject__startswith=f"{kind}:{stripe_id}:")
+    second time unless something else is wanted, or there is news of the object), else a new one."""
+    asked = Intent.objects.filter(kind=kind, subject__startswith=f"{kind}:{row.pk}:")
     last = asked.exclude(state=IntentState.SUCCEEDED).order_by("-pk").first()
     is_under_way = last and last.state == IntentState.PENDING and last.first_sent_at is not None
-    if last and (last.params == params or not is_under_way):
+    if last and (last.params == params or not is_under_way) and not _is_old(last, row):
         return Step(kind=kind, subject=last.subject, params=params)
-    return Step(kind=kind, subject=f"{kind}:{stripe_id}:{get_random_string(12)}", params=params)
+    return Step(kind=kind, subject=f"{kind}:{row.pk}:{get_random_string(12)}", params=params)
+
+
+def _is_old(intent: Intent, row: StripeObject) -> bool:
+    """Whether it was refused before what is known of its object was said."""
+    sent_at = intent.first_sent_at
+    if intent.state != IntentState.FAILED or sent_at is None:
+        return False
+    return (row.as_of or 0) > sent_at.timestamp()
 
 
 def plan_project(project: Project) -> list[Intent]:
@@ -250,10 +258,14 @@ def _create_price(intent: Intent) -> Answer:
 
 def _find_price(intent: Intent) -> Answer | None:
     def same(price: dict[str, Any]) -> bool:
-        meter = shapes.ref(shapes.recurring(price).get("meter"))
+        # The key may be another price's by now, say one that was made by hand.
+        wanted, recurring = intent.params, shapes.recurring(price)
         return bool(
-            shapes.ref(price.get("product")) == intent.params["product"]
-            and meter == intent.params["recurring"]["meter"]
+            shapes.ref(price.get("product")) == wanted["product"]
+            and shapes.ref(recurring.get("meter")) == wanted["recurring"]["meter"]
+            and recurring.get("usage_type") == wanted["recurring"]["usage_type"]
+            and price.get("currency") == wanted["currency"]
+            and shapes.unit_amount(price) == shapes.decimal(wanted["unit_amount_decimal"])
         )
 
     asked = {"lookup_keys": [intent.params["lookup_key"]], "active": True}

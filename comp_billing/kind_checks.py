@@ -38,6 +38,7 @@ def mistakes(model: Kind) -> Iterator[checks.CheckMessage]:
     yield from _unwritable(model, told)
     yield from _unfit_parents(model, told)
     yield from _unclearable(model)
+    yield from _unlistable(model)
 
 
 def _unregistered(model: Kind, registered: Kind | None) -> checks.CheckMessage:
@@ -131,6 +132,17 @@ def _unclearable(model: Kind) -> Iterator[checks.CheckMessage]:
             f"tombstone_clears names what is no nullable column: {', '.join(wrong)}.",
             "Name columns of the model that may be null; of a foreign key, the one that ends in "
             "_id.",
+        )
+
+
+def _unlistable(model: Kind) -> Iterator[checks.CheckMessage]:
+    given: Any = model.list_params
+    if not isinstance(given, tuple) or not given or not all(isinstance(one, dict) for one in given):
+        yield _error(
+            "comp_billing.E027",
+            model,
+            "list_params is no tuple of dicts.",
+            'Write one dict for each list that is to be read: ({"status": "all"},), or ({},).',
         )
 
 

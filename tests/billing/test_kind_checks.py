@@ -161,6 +161,13 @@ def test_what_a_tombstone_cannot_give_up_is_told(name: str) -> None:
     assert found(model) == [("comp_billing.E026", model, said)]
 
 
+@pytest.mark.parametrize("given", [{"status": "all"}, (), ("status",)])
+def test_lists_are_named_by_a_tuple_of_their_parameters(given: Any) -> None:
+    """One dict, as it was once, would be read as a list of nothing."""
+    model = mirror.register(kind(list_params=given))
+    assert found(model) == [("comp_billing.E027", model, "list_params is no tuple of dicts.")]
+
+
 def test_each_mistake_shows_a_way_out() -> None:
     """A hint with every message."""
     wrong = mirror.register(kind(columns=reading(amuont=1), tombstone_clears=("x",)))
