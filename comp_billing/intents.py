@@ -26,6 +26,7 @@ from comp_billing.backoff import pause_seconds
 from comp_billing.exceptions import KeyReused, StripeError, StripeRefused, StripeUnavailable
 from comp_billing.models import Intent, IntentState
 from comp_billing.stripe_api import Answer
+from comp_billing.sync import accounts
 from comp_billing.tracing import log_error
 
 logger = logging.getLogger(__name__)
@@ -177,18 +178,21 @@ def post(path: str, intent: Intent, params: dict[str, Any]) -> Answer:
 def carry_out_due(*, kinds: Iterable[str] | None = None, limit: int = BATCH) -> int:
     """Carry out intents that are due, oldest first; answers how many were settled.
 
-    Ends early when Stripe is down, busy or closed to us: the rest is as due in the next round.
+    Ends early when Stripe is down, busy or closed to us, or the key is another account's: the rest
+    is as due in the next round.
     """
     if not stripe_api.is_configured():
         return 0
     settled = 0
-    for intent in _due(kinds)[:limit]:
-        try:
+    due = list(_due(kinds)[:limit])
+    try:
+        if due:
+            accounts.check()
+        for intent in due:
             claimed = claim(intent)
             settled += bool(claimed and carry_out(claimed).is_settled)
-        except StripeError as exc:
-            logger.warning("Intents wait: %s", exc)
-            break
+    except StripeError as exc:
+        logger.warning("Intents wait: %s", exc)
     return settled
 
 
@@ -243,6 +247,7 @@ def carry_out_now(intent: Intent) -> Answer | None:
 
     None when it was refused again, failed, or is settled already. Raises StripeError.
     """
+    accounts.check()
     retry(intent)
     intent.refresh_from_db()
     claimed = claim(intent)

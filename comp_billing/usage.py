@@ -26,6 +26,7 @@ from comp_billing.exceptions import (
     StripeRefused,
 )
 from comp_billing.models import LIVE_STATUSES, SubscriptionItem, UsageRecord, UsageState
+from comp_billing.sync import accounts
 
 logger = logging.getLogger(__name__)
 
@@ -43,15 +44,18 @@ UNSETTLED = (UsageState.PENDING, UsageState.SENDING)
 def report_due() -> int:
     """Report what is due, oldest first, for some seconds; answers how many were settled.
 
-    Any number of workers may do so at once. Ends early when Stripe is down, busy or closed to us.
+    Any number of workers may do so at once. Ends early when Stripe is down, busy or closed to us,
+    or the key is another account's.
     """
     if not stripe_api.is_configured():
         return 0
     settled = 0
     ends = time.monotonic() + ROUND_SECONDS
     try:
-        now = clock.now()
-        for pair in _pairs_due():
+        now, pairs = clock.now(), _pairs_due()
+        if pairs:
+            accounts.check()
+        for pair in pairs:
             for record in _queue_of(pair):
                 if time.monotonic() > ends:
                     return settled

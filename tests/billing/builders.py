@@ -17,6 +17,7 @@ from django.utils import timezone
 from comp_billing import catalog, intents, stripe_api
 from comp_billing.metering import StripeMeter
 from comp_billing.models import Customer, Intent, UsageRecord
+from comp_billing.sync import accounts
 from comp_billing.testing import StandIn, StandInClient
 from comp_core.exceptions import RunRefused
 from comp_core.models import Run
@@ -140,6 +141,9 @@ def site(stripe_standin: StandIn, settings: Any, transactional_db: None) -> Iter
     settings.COMP_CORE = {"METER": "comp_billing.metering.StripeMeter"}
     _standins.append(stripe_standin)
     with stripe_api.use_http_client(StandInClient(stripe_standin)):
+        # Once in a process, which is none of what the tests count.
+        accounts.check()
+        stripe_standin.calls.clear()
         yield Site(stripe_standin, settings)
     _standins.remove(stripe_standin)
 
