@@ -14,6 +14,7 @@ from django.db import (
     DEFAULT_DB_ALIAS,
     IntegrityError,
     OperationalError,
+    connections,
     transaction,
 )
 from django.utils import timezone
@@ -118,7 +119,8 @@ def _store(event: Event, *, using: str) -> bool:
     is_pending = event.state == EventState.PENDING
     event.processed_at = None if is_pending else now
     event.next_attempt_at = now if is_pending else None
-    if event.state == EventState.INERT and not (event.customer_id or event.invoice_id):
+    is_idle = event.state == EventState.INERT and not (event.customer_id or event.invoice_id)
+    if is_idle and not connections[using].in_atomic_block:
         # Nothing follows from it: the one statement needs no transaction around it.
         return _insert(event, using=using)
     with transaction.atomic(using=using):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
@@ -28,10 +29,13 @@ GUARD = (
 )
 # An event of its creation, later than the deletion.
 AGAIN = " OR (excluded.rank = 1 AND excluded.as_of > t.as_of)"
-# Said before the whole list was read, which may have found the row as it is and not written it, or
-# have missed it because it was gone: the next news may have been said before that too, or have been
-# lost. Such a row arrives in doubt. Empty otherwise.
-OVERTAKEN = "(SELECT {value} FROM {sync} WHERE kind = '{kind}' AND complete_as_of > {as_of})"
+# Said before a reading of the list began, whole or not, at its end or under way: it may have found
+# the row as it is and not written it, or have missed it because it was gone, and the next news may
+# have been said before that too, or have been lost. Such a row arrives in doubt. Empty otherwise.
+OVERTAKEN = (
+    "(SELECT {value} FROM {sync} WHERE kind = '{kind}'"
+    " AND (complete_as_of > {as_of} OR as_of > {as_of}))"
+)
 DELETED_RANK = 3
 NEVER = 2**62
 # Of one second and one rank, or read from a list within it: which is the later cannot be told.
@@ -47,11 +51,13 @@ IS_NEWS = "t.as_of IS NULL OR t.deleted <> excluded.deleted OR t.fetch_at IS NOT
 # On SQLite, Django looks for each %s with a regular expression, whenever a statement is executed:
 # that takes as long as the statement. Named parameters are spared it.
 NAMES = [f"p{number}" for number in range(100)]
+PLACE = re.compile("(?<!%)%s")
 
 
 @lru_cache(maxsize=256)
 def _named(sql: str) -> str:
-    first, *others = sql.split("%s")
+    # Not at a sign of per cent that is escaped.
+    first, *others = PLACE.split(sql)
     return first + "".join(f"%({NAMES[n]})s{text}" for n, text in enumerate(others))
 
 
@@ -65,7 +71,7 @@ class Statement:
         self.is_sqlite = connection.vendor == "sqlite"
         self.fields = list(model._meta.concrete_fields)
         # Some columns take several parameters.
-        columns = [*self.fields, *self.fields[:3]]
+        columns = [*self.fields, *self.fields[:5]]
         self.batch_rows = max(1, connection.ops.bulk_batch_size(columns, [None] * 1000))
         self.quote = connection.ops.quote_name
         self.table = self.quote(model._meta.db_table)
@@ -258,8 +264,8 @@ class Upsert(Statement):
         is_final = row["deleted"] and row["rank"] >= DELETED_RANK
         before = NEVER if is_final else row["as_of"]
         fetch, doubt = self._at("fetch_at"), self._at("doubt_as_of")
-        params[doubt : doubt + 1] = [row["as_of"], before]
-        params[fetch : fetch + 1] = [fetch_at, before, params[fetch]]
+        params[doubt : doubt + 1] = [row["as_of"], before, before]
+        params[fetch : fetch + 1] = [fetch_at, before, before, params[fetch]]
         return params
 
     def _at(self, attname: str) -> int:

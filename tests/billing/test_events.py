@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from comp_billing import events
+from comp_billing import events, webhooks
+from comp_billing.mirror.sql import insert_new
 from comp_billing.models import Customer, Event, Invoice, Subscription
 from tests.billing.builders import at_once, several_writers
 from tests.billing.deliveries import event, tell
@@ -199,3 +200,23 @@ def test_twenty_duplicates_at_once_are_one_row_and_one_effect(handle: Any) -> No
     at_once(lambda: answers.append(tell(event())), times=20)
 
     assert (answers, Event.objects.count(), len(calls)) == ([200] * 20, 1, 1)
+
+
+def test_an_idle_event_that_fails_leaves_its_callers_transaction_usable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is written again within it, as any other."""
+    tries: list[str] = []
+
+    def insert(model: Any, rows: Any, *, using: str) -> set[str]:
+        tries.append(rows[0]["stripe_id"])
+        if len(tries) == 1:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM no_such_table")
+        return insert_new(model, rows, using=using)
+
+    monkeypatch.setattr(webhooks, "insert_new", insert)
+    payload = event("tax_rate.created", {"id": "txr_1", "object": "tax_rate"})
+    with transaction.atomic():
+        webhooks.ingest(webhooks.event_of(payload))
+    assert (tries, Event.objects.count()) == ([payload["id"]] * 2, 1)

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from comp_billing import mirror
+from comp_billing.mirror.sql import _named
 from comp_billing.models import (
     Customer,
     Plan,
@@ -217,3 +218,9 @@ def test_what_stripe_does_not_know_any_more_stays_deleted_if_stripe_has_said_so(
     put(customer(), as_of=1010)
     row = Customer.all_objects.get()
     assert (row.deleted, row.rank, row.as_of) == (True, 3, 1000)
+
+
+def test_a_sign_of_per_cent_in_a_statement_is_no_parameter() -> None:
+    """As in the name of a host's kind."""
+    text = _named("a = %s AND kind = '100%%slow' AND b = %s")
+    assert text % {"p0": ":p0", "p1": ":p1"} == "a = :p0 AND kind = '100%slow' AND b = :p1"

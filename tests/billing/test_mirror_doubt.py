@@ -62,6 +62,14 @@ def test_what_was_said_after_a_whole_reading_is_not_in_doubt() -> None:
     assert Customer.objects.values_list("doubt_as_of", "fetch_at").get() == (None, None)
 
 
+def test_what_was_said_before_a_reading_that_is_under_way_is_in_doubt() -> None:
+    """Or that was of new objects only: it may have found the row as it is, and not written it."""
+    put(customer())
+    Sync.objects.create(kind="customer", as_of=1100)
+    put(customer(email="late"), as_of=1099)
+    assert Customer.objects.values_list("email", "doubt_as_of").get() == ("late", 1099)
+
+
 def test_a_deletion_that_was_told_before_a_whole_reading_is_final() -> None:
     """Whatever was known of the object: nothing more is to be learnt."""
     Sync.objects.create(kind="customer", complete_as_of=1100)
