@@ -77,6 +77,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('number', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
                 ('stripe_id', models.CharField(max_length=255)),
+                ('livemode', models.BooleanField(default=False)),
             ],
             options={
                 'constraints': [models.CheckConstraint(condition=models.Q(('number', 1)), name='comp_billing_one_account')],

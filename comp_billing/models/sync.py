@@ -53,12 +53,14 @@ class Sync(models.Model):
 
 
 class MirroredAccount(models.Model):
-    """The account of Stripe's that is mirrored here: one row, made by the first reading. The key of
-    another account is refused, to which everything here would look gone."""
+    """The account of Stripe's that is mirrored here, in one of its modes: one row, made by the first
+    reading. Another key is refused, to which everything here would look gone."""
 
     number = models.PositiveSmallIntegerField(primary_key=True, default=1)
     #: Stripe's id, ``acct_…``.
     stripe_id = models.CharField(max_length=255)
+    # Both modes of an account have its id, and no object in common.
+    livemode = models.BooleanField(default=False)
 
     class Meta:
         constraints = [

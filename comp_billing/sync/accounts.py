@@ -1,98 +1,185 @@
-"""Whose objects are here: a database mirrors one account of Stripe's, and a key may be another's.
+"""Whose objects are here: a database mirrors one mode of one account of Stripe's, and a key may be
+another's.
 
-To the key of another account everything looks gone, and its list and events are of strange objects.
+To the key of another account, or of the same account's other mode, everything looks gone, and its
+list and events are of strange objects.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
+from itertools import chain, zip_longest
 from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS
 
 from comp_billing import mirror, stripe_api
-from comp_billing.exceptions import OtherAccount, StripeForbidden, StripeRefused
+from comp_billing.conf import conf
+from comp_billing.exceptions import (
+    OtherAccount,
+    StripeForbidden,
+    StripeRateLimited,
+    StripeRefused,
+    StripeUnavailable,
+)
 from comp_billing.models import MirroredAccount
 from comp_billing.sync.pacing import TRIES, ask
 
 logger = logging.getLogger(__name__)
 
 PATH = "/v1/account"
-# Of a database from before accounts were kept: if Stripe knows one of so many, it is the account.
+# If Stripe knows one of so many objects that are here, they are of the key's account and mode.
 SAMPLES = 3
+# That it knows none is believed for so long: they may have been deleted, and others have come.
+BELIEVED_SECONDS = 600
+# Account and mode: both modes of an account have the same id, which the key is told by alone.
+IS_LIVE = {"sk_test_": False, "rk_test_": False, "sk_live_": True, "rk_live_": True}
 UNKNOWN = (
-    "This key may not ask which account it is of (GET /v1/account): should it be another account's"
-    " than the one mirrored here, only lists that name nothing of what is here will tell."
+    "This key may not ask which account it is of (GET /v1/account): it is taken for that of the"
+    " objects that are here as long as Stripe knows one of a few of them."
 )
 # What each key has answered, so that it is asked once in a process; empty: it may not tell.
 _told: WeakKeyDictionary[object, str] = WeakKeyDictionary()
+# By key and database: whether Stripe knows what is here, and until when that is believed.
+_knows: WeakKeyDictionary[object, dict[str, tuple[bool, float]]] = WeakKeyDictionary()
 
 
 def check(*, tries: int = TRIES, using: str = DEFAULT_DB_ALIAS) -> None:
-    """Raise OtherAccount if the key is not of the account mirrored here: nothing may be read then.
+    """Raise OtherAccount if the key is not of the account and the mode mirrored here: nothing may
+    be read then. While nothing of Stripe's is here, any account is taken.
 
-    Makes a call for each key and process, and a few more in a database that has rows but does not
-    know their account yet. Raises a StripeError. Passes a restricted key that may not ask.
+    Makes a call for each key and process, and a few more when only what is here can tell. Raises a
+    StripeError.
     """
-    own = _own(tries)
-    if not own:
+    livemode = _site_mode()
+    here = MirroredAccount.objects.using(using).first()
+    own = _own(tries, here, using)
+    is_same = here is not None and here.livemode == livemode and own in ("", here.stripe_id)
+    if is_same and own:
         return
-    rows = MirroredAccount.objects.using(using)
-    here = rows.first()
-    if here is None and _knows_ours(tries, using):
-        rows.bulk_create([MirroredAccount(stripe_id=own)], ignore_conflicts=True)
-        here = rows.get()  # perhaps another process's
-    if here is None or here.stripe_id != own:
-        mirrored = f"that of {here}" if here else "another: Stripe knows none of what is here"
-        raise OtherAccount(
-            f"The key is of the Stripe account {own}, but the one mirrored here is {mirrored}."
-            ' Nothing was read or marked. Correct COMP_BILLING["SECRET_KEY"], or take the account'
-            " as ours with comp_sync_stripe --accept-account."
-        )
+    fits = _knows_ours(tries, using) if is_same or here is None else not any(_samples(using))
+    if not fits:
+        raise OtherAccount(_words(own, here, livemode))
+    if not is_same:
+        _keep(own or str(here or ""), livemode, using)
 
 
 def accept(*, using: str = DEFAULT_DB_ALIAS) -> str:
-    """Take the key's account as the one mirrored here from now on; answers its id, empty if the key
-    may not tell. Makes a call. Raises a StripeError."""
-    own = _own(TRIES)
-    if own:
-        MirroredAccount.objects.using(using).update_or_create(defaults={"stripe_id": own}, number=1)
+    """Take the key's account and mode as those mirrored here from now on; answers its id, empty if
+    the key may not tell: then it is taken by this process alone. Makes a call. Raises a
+    StripeError."""
+    livemode = _site_mode()
+    here = MirroredAccount.objects.using(using).first()
+    _told.pop(stripe_api.key_in_use(), None)
+    own = _own(TRIES, None, using)
+    _keep(own or str(here or ""), livemode, using)
+    _remember(using, knows=True, surely=True)
     return own
 
 
-def _own(tries: int) -> str:
+def _keep(own: str, livemode: bool, using: str) -> None:
+    if own:
+        values = {"stripe_id": own, "livemode": livemode}
+        MirroredAccount.objects.using(using).update_or_create(defaults=values, number=1)
+
+
+def _site_mode() -> bool:
+    """Whether the key is for live mode; raises OtherAccount if the site is not. Keys of another
+    form, as of test doubles, are for the site's."""
+    livemode = IS_LIVE.get(conf.SECRET_KEY[:8], conf.LIVEMODE)
+    if livemode != conf.LIVEMODE:
+        raise OtherAccount(
+            f"The key is for {_mode(livemode)} mode, but this site mirrors {_mode(conf.LIVEMODE)}"
+            ' mode. Nothing was read or marked. Correct COMP_BILLING["SECRET_KEY"] or ["LIVEMODE"];'
+            " one database mirrors one mode."
+        )
+    return livemode
+
+
+def _mode(livemode: bool) -> str:
+    return "live" if livemode else "test"
+
+
+def _words(own: str, here: MirroredAccount | None, livemode: bool) -> str:
+    mirrored = f"that of {here}" if here else "another: Stripe knows none of what is here"
+    if here and here.livemode != livemode:
+        key = f"The key is for {_mode(livemode)} mode of {own or 'a Stripe account'}"
+        mirrored += f" in {_mode(here.livemode)} mode"
+    elif own:
+        key = f"The key is of the Stripe account {own}"
+    else:
+        key = "The key may not tell which Stripe account it is of, and Stripe knows none of what is"
+        key += " here to it"
+        mirrored = f"that of {here}" if here else "another"
+    return (
+        f"{key}, but the one mirrored here is {mirrored}. Nothing was read or marked. Correct"
+        ' COMP_BILLING["SECRET_KEY"], or take the account as ours with comp_sync_stripe'
+        " --accept-account."
+    )
+
+
+def _own(tries: int, here: MirroredAccount | None, using: str) -> str:
+    """The id of the key's account, empty if it may not tell. If the account is known here and this
+    one question is not answered, what is here tells as well whose key it is."""
     key = stripe_api.key_in_use()
     if key not in _told:
         try:
             _told[key] = str(ask(PATH, tries=tries).data.get("id") or "")
         except (StripeForbidden, StripeRefused):
             _told[key] = ""
+        except (StripeRateLimited, StripeUnavailable):
+            if here is None or not any(_samples(using)) or not _knows_ours(1, using):
+                raise
+            _told[key] = ""
+            return ""
         if not _told[key]:
             logger.warning("%s", UNKNOWN)
     return _told[key]
 
 
+def _remember(using: str, *, knows: bool, surely: bool) -> None:
+    until = float("inf") if surely else time.monotonic() + BELIEVED_SECONDS
+    _knows.setdefault(stripe_api.key_in_use(), {})[using] = knows, until
+
+
 def _knows_ours(tries: int, using: str) -> bool:
-    """Whether Stripe has one of some objects that are here, or there are none to ask for."""
-    answers = []
+    """Whether Stripe has one of some objects that are here, or there are none that may be read."""
+    knows, until = _knows.get(stripe_api.key_in_use(), {}).get(using, (False, 0.0))
+    if time.monotonic() < until:
+        return knows
+    answers: list[bool] = []
+    forbidden: set[str] = set()
     for path in _samples(using):
+        kind = path.rpartition("/")[0]
+        if kind in forbidden:
+            continue
         try:
             ask(path, tries=tries)
+            answers.append(True)
         except StripeForbidden:
-            continue
+            forbidden.add(kind)
         except StripeRefused:
             answers.append(False)
-        else:
-            return True
-        if len(answers) == SAMPLES:
+        if True in answers or len(answers) == SAMPLES:
             break
-    return not answers
+    knows = True in answers or not answers
+    if answers or forbidden:
+        _remember(using, knows=knows, surely=True in answers)
+    return knows
 
 
 def _samples(using: str) -> Iterator[str]:
-    """Addresses of the newest object of each kind."""
-    for model in mirror.KINDS.values():
-        newest = model.objects.using(using).order_by("-as_of").first()
-        if newest is not None and model.collection:
-            yield stripe_api.object_path(model.collection, newest.pk)
+    """Addresses of the newest objects: one of each kind, then a second one, and a third one."""
+    kinds = [model for model in mirror.KINDS.values() if model.collection]
+    newest = [
+        [
+            stripe_api.object_path(model.collection, key)
+            for key in model.objects.using(using)
+            .order_by("-as_of")
+            .values_list("pk", flat=True)[:SAMPLES]
+        ]
+        for model in kinds
+    ]
+    return filter(None, chain.from_iterable(zip_longest(*newest)))

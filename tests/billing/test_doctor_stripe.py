@@ -36,13 +36,19 @@ def wrong(found: list[Finding]) -> list[str]:
     return [f"{one.level.value}: {one.what}" for one in found if one.level.value != "ok"]
 
 
+def mirroring(site: Site, account: str) -> Site:
+    """A connected site whose objects are this account's."""
+    MirroredAccount.objects.update_or_create(defaults={"stripe_id": account}, number=1)
+    return connected(site)
+
+
 def error(message: str, *, status: int = 403, code: str = "") -> tuple[int, Any]:
     return status, {"error": {"type": "invalid_request_error", "message": message, "code": code}}
 
 
 def test_a_healthy_site(site: Site) -> None:
     """All is told, nothing is wrong, and one set of calls is enough."""
-    receive(happen(connected(site)))
+    receive(happen(mirroring(site, "acct_standin")))
     said = [re.sub(r"_(test_)?\w{10,}", "_1", words) for words in good(stripe)]
     assert (said, dict(site.standin.calls)) == (
         [
@@ -53,6 +59,7 @@ def test_a_healthy_site(site: Site) -> None:
             "The 1 newest events that Stripe was to deliver here have arrived.",
         ],
         {
+            "GET /v1/account": 1,
             "GET /v1/events": 2,
             "GET /v1/webhook_endpoints": 1,
             "GET /v2/core/event_destinations": 1,
@@ -142,7 +149,7 @@ def test_clocks_that_differ(site: Site, seconds: int, said: list[str]) -> None:
 
 def test_events_of_other_accounts(site: Site) -> None:
     """They are stored only; whoever sends them should be told less."""
-    connected(site)
+    mirroring(site, "acct_own")
     receive([event(account="acct_other")])
     found = asked(site, {"/v1/account": (200, {"id": "acct_own", "object": "account"})})
     assert wrong(found) == [
@@ -152,7 +159,7 @@ def test_events_of_other_accounts(site: Site) -> None:
 
 def test_events_that_name_our_own_account(site: Site) -> None:
     """Those were meant for us, and change nothing."""
-    connected(site)
+    mirroring(site, "acct_own")
     receive([event(account="acct_own")])
     found = asked(site, {"/v1/account": (200, {"id": "acct_own", "object": "account"})})
     assert wrong(found) == [
@@ -162,8 +169,7 @@ def test_events_that_name_our_own_account(site: Site) -> None:
 
 def test_the_key_of_another_account_than_is_mirrored(site: Site) -> None:
     """As the readings would have it, which refuse."""
-    connected(site)
-    MirroredAccount.objects.create(stripe_id="acct_former")
+    mirroring(site, "acct_former")
     found = asked(site, {"/v1/account": (200, {"id": "acct_own", "object": "account"})})
     assert wrong(found) == [
         "problem: The key is of the account acct_own, but acct_former is mirrored here."

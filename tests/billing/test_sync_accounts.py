@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from django.core.management.base import CommandError
 
 from comp_billing import mirror, stripe_api
-from comp_billing.exceptions import OtherAccount
+from comp_billing.exceptions import (
+    OtherAccount,
+    StripeError,
+    StripeMisconfigured,
+    StripeRateLimited,
+    StripeUnavailable,
+)
 from comp_billing.models import Customer, Event, MirroredAccount, Product
 from comp_billing.sync import accounts, bulk, fetching, gaps
 from comp_billing.testing import StandIn, StandInClient
@@ -83,6 +90,8 @@ def test_another_account_s_key_buries_nothing_that_is_fetched(
 
 def test_another_account_s_events_are_not_taken_for_ours(lists: Account) -> None:
     """They would be about strangers."""
+    products(lists, 1)
+    sync("product")
     with wrong_key() as other, pytest.raises(OtherAccount):
         other.v1.customers.create({"email": "stranger@example.org"})
         gaps.repair()
@@ -130,15 +139,170 @@ def test_a_database_from_before_is_not_adopted_by_a_stranger(lists: Account) -> 
     )
 
 
+def may_not_tell(account: Account) -> None:
+    """The key is restricted, and may not ask for its account."""
+    account.world.faults.add("403", path="/v1/account", times=99)
+
+
 def test_a_key_that_may_not_say_whose_it_is_passes_with_a_warning(
-    lists: Account, caplog: pytest.LogCaptureFixture
+    stripe_standin: StandIn, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Once for each process; that a list names nothing of what is here is noticed still."""
-    products(lists, 2)
-    with wrong_key() as other:
-        other.world.faults.add("403", path="/v1/account", times=99)
-        sync("product", no_fetch=True)
+    """Once for each process, if Stripe knows what is here; one call more shows it."""
+    with stripe_api.use_http_client(StandInClient(stripe_standin)):
+        account = in_process(stripe_standin)
+        may_not_tell(account)
+        products(account, 2)
+        bulk.read(Product)
+        calls(account)
         accounts.check()
+        accounts.check()
+    assert (caplog.text.count(accounts.UNKNOWN), dict(stripe_standin.calls)) == (
+        1,
+        {"GET /v1/products/{id}": 1},
+    )
+
+
+def test_a_stranger_s_key_that_may_not_say_whose_it_is_buries_nothing(lists: Account) -> None:
+    """Stripe knows nothing of what is here; it is asked for three objects, once."""
+    mirror.fetch_later(Product, products(lists, 5))
+    fetching.fetch_due()
+    lists.world.advance(seconds=60)
+    mirror.fetch_later(Product, Product.objects.values_list("pk", flat=True))
+    with wrong_key() as other:
+        may_not_tell(other)
+        fetching.fetch_due()
+        everything_due()
+        fetching.fetch_due()
         asked = calls(other)
-    assert (caplog.text.count(accounts.UNKNOWN), asked) == (1, 2)
-    assert str(MirroredAccount.objects.get()) == "acct_standin"
+    assert (Product.objects.count(), asked) == (5, 1 + accounts.SAMPLES)
+
+
+def test_a_key_that_may_not_tell_can_be_accepted(lists: Account) -> None:
+    """By the process that is told so: there is no account to keep."""
+    products(lists, 5)
+    sync("product")
+    with wrong_key() as other:
+        may_not_tell(other)
+        said = sync("product", accept_account=True, no_fetch=True).splitlines()[0]
+    assert (said, str(MirroredAccount.objects.get())) == (accounts.UNKNOWN, "acct_standin")
+
+
+# -- modes
+
+
+class LiveClient(StandInClient):
+    """The stand-in, which knows no live mode, as if it had one."""
+
+    def request(
+        self, method: str, url: str, headers: Any, post_data: Any = None, **more: Any
+    ) -> Any:
+        headers = {**headers, "Authorization": "Bearer sk_test_comp"}
+        return super().request(method, url, headers, post_data, **more)
+
+
+@pytest.fixture
+def live(stripe_standin: StandIn) -> Iterator[Any]:
+    """Changes the site's key and mode to the live ones; that mode is empty."""
+    standin = StandIn()
+    standin.advance(seconds=1000)
+
+    @contextmanager
+    def use(settings: Any) -> Iterator[None]:
+        changed = {"SECRET_KEY": "sk_live_comp", "LIVEMODE": True}
+        settings.COMP_BILLING = {**settings.COMP_BILLING, **changed}
+        with stripe_api.use_http_client(LiveClient(standin)):
+            yield
+
+    yield use
+    standin.close()
+
+
+def test_the_other_mode_of_the_same_account_buries_nothing(
+    lists: Account, settings: Any, live: Any
+) -> None:
+    """It has the account's id, and none of its objects."""
+    ids = products(lists, 5)
+    sync("product")
+    lists.world.advance(seconds=60)
+    mirror.fetch_later(Product, ids)
+    with live(settings), pytest.raises(CommandError) as raised:
+        fetching.fetch_due()
+        sync("product", restart=True)
+    assert (str(raised.value).partition(" Nothing")[0], Product.objects.count()) == (
+        "The key is for live mode of acct_standin, but the one mirrored here is that of"
+        " acct_standin in test mode.",
+        5,
+    )
+
+
+def test_the_mode_can_be_accepted_with_the_account(
+    lists: Account, settings: Any, live: Any
+) -> None:
+    """From then on the other one is refused."""
+    products(lists, 1)
+    sync("product")
+    with live(settings):
+        accounts.accept()
+        accounts.check()
+    assert MirroredAccount.objects.values_list("stripe_id", "livemode").get() == (
+        "acct_standin",
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "livemode"), [("sk_live_x", False), ("rk_live_x", False), ("sk_test_x", True)]
+)
+def test_a_key_of_another_mode_than_the_site_s_reads_nothing(
+    lists: Account, settings: Any, key: str, livemode: bool
+) -> None:
+    """Nor is it asked whose it is."""
+    settings.COMP_BILLING = {**settings.COMP_BILLING, "SECRET_KEY": key, "LIVEMODE": livemode}
+    with pytest.raises(OtherAccount, match="one database mirrors one mode"):
+        bulk.read(Product)
+    assert calls(lists) == 0
+
+
+# -- nothing to bury, or nobody to ask
+
+
+def test_while_nothing_is_here_another_account_takes_the_place(lists: Account) -> None:
+    """Such as the right one after a wrong key, of which a dry run has asked."""
+    MirroredAccount.objects.all().delete()
+    with wrong_key():
+        gaps.repair(dry_run=True)
+        first = str(MirroredAccount.objects.get())
+    accounts.check()
+    assert (first, str(MirroredAccount.objects.get())) == ("acct_other", "acct_standin")
+
+
+@pytest.mark.parametrize("kind", ["429", "500_before"])
+def test_what_is_here_tells_whose_key_it_is_when_the_account_does_not_answer(
+    lists: Account, kind: str
+) -> None:
+    """One question that Stripe does not answer ends no reading; the next does not ask it again."""
+    products(lists, 2)
+    sync("product")
+    with stripe_api.use_http_client(StandInClient(lists.world)):
+        lists.world.faults.add(kind, path="/v1/account", times=99)
+        calls(lists)
+        bulk.read(Product)
+        bulk.read(Product)
+    assert lists.world.calls["GET /v1/products"] == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("429", StripeRateLimited), ("500_before", StripeUnavailable), ("401", StripeMisconfigured)],
+)
+def test_a_stranger_s_account_that_does_not_answer_is_waited_for(
+    lists: Account, kind: str, error: type[StripeError]
+) -> None:
+    """What is here may be another's; nor may a key be used that Stripe does not accept."""
+    products(lists, 2)
+    sync("product")
+    with wrong_key() as other:
+        other.world.faults.add(kind, path="/v1/account", times=99)
+        with pytest.raises(error):
+            bulk.read(Product)
+    assert Product.objects.filter(fetch_at=None).count() == 2
