@@ -38,8 +38,9 @@ def wrong(found: list[Finding]) -> list[str]:
 
 def mirroring(site: Site, account: str) -> Site:
     """A connected site whose objects are this account's."""
+    connected(site)
     MirroredAccount.objects.update_or_create(defaults={"stripe_id": account}, number=1)
-    return connected(site)
+    return site
 
 
 def error(message: str, *, status: int = 403, code: str = "") -> tuple[int, Any]:
