@@ -53,8 +53,8 @@ class Sync(models.Model):
 
 
 class MirroredAccount(models.Model):
-    """The account of Stripe's that is mirrored here, in one of its modes: one row, made by the first
-    reading. Another key is refused, to which everything here would look gone."""
+    """The account of Stripe's that is mirrored here, in one of its modes: one row, made by the
+    first reading. Another key is refused, to which everything here would look gone."""
 
     number = models.PositiveSmallIntegerField(primary_key=True, default=1)
     #: Stripe's id, ``acct_…``.
@@ -74,8 +74,9 @@ class MirroredAccount(models.Model):
 class SyncPage(models.Model):
     """The ids on one page of the whole reading under way: what no page names is asked for.
 
-    Page 0 is of the last whole reading: what no list named, and was asked for then. What of it is
-    still here exists though Stripe lists it nowhere, such as a price made within a subscription.
+    Page 0 is of the last whole reading: what no list named, and was asked for then or before. What
+    of it is still here exists though Stripe lists it nowhere, such as a price made within a
+    subscription; it is asked for again when Stripe has said nothing of it for a while.
     """
 
     sync = models.ForeignKey(Sync, models.CASCADE, related_name="pages")

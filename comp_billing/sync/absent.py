@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import timedelta
+
 from django.db import connections
 
 from comp_billing.exceptions import StripeMisconfigured
@@ -9,6 +12,9 @@ from comp_billing.models import StripeObject, Sync, SyncPage
 
 # So many objects do not go all at once, unless somebody has deleted an account's test data.
 MANY = 20
+# What exists though no list names it, such as a price made within a subscription, is asked for
+# after the first reading that misses it, and again when the last answer is so old.
+ASKED_AGAIN_AFTER = timedelta(days=7)
 # What was told after the reading had begun needs not be on its pages.
 UNNAMED = """
 SELECT stripe_id FROM {table} WHERE NOT deleted AND (as_of IS NULL OR as_of <= %s)
@@ -37,6 +43,13 @@ def asked_before(sync: Sync, *, using: str) -> set[str]:
     """Ids that the last whole reading did not name either, which were asked for after it."""
     page = SyncPage.objects.using(using).filter(sync=sync, number=0).first()
     return set(page.ids) if page is not None else set()
+
+
+def silent(model: type[StripeObject], ids: Collection[str], sync: Sync, *, using: str) -> set[str]:
+    """Those of which Stripe has said nothing for a while: what changed may have been missed."""
+    long_ago = (sync.as_of or 0) - ASKED_AGAIN_AFTER.total_seconds()
+    rows = model.all_objects.using(using).filter(pk__in=ids, as_of__lt=long_ago)
+    return set(rows.values_list("pk", flat=True))
 
 
 def known(model: type[StripeObject], *, using: str) -> int:

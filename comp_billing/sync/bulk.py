@@ -19,7 +19,7 @@ from comp_billing.exceptions import ListBusy, StripeError, StripeRefused
 from comp_billing.models import StripeObject, Sync, SyncPage
 from comp_billing.stripe_api import Answer
 from comp_billing.sync import accounts
-from comp_billing.sync.absent import asked_before, known, refuse_all, unnamed
+from comp_billing.sync.absent import asked_before, known, refuse_all, silent, unnamed
 from comp_billing.sync.reading import read_page
 from comp_core.crashpoints import crashpoint
 from comp_core.db import from_now
@@ -118,9 +118,8 @@ class _Reader:
             pk=row.pk, lease_token=row.lease_token
         )
         self.extended_at = time.monotonic()
-        self.pages: QuerySet[SyncPage] = SyncPage.objects.using(using).filter(
-            sync=row, number__gt=0
-        )
+        self.all_pages = SyncPage.objects.using(using).filter(sync=row)
+        self.pages: QuerySet[SyncPage] = self.all_pages.filter(number__gt=0)
 
     # -- beginning
 
@@ -129,7 +128,8 @@ class _Reader:
         goes_on = not anew and self._is_wanted(created_gte, rewrite=rewrite)
         if not goes_on:
             with transaction.atomic(using=self.using):
-                self.pages.delete()
+                # Who begins anew or rewrites doubts what is here: see page 0 there.
+                (self.all_pages if anew or rewrite else self.pages).delete()
                 self._keep(
                     started_at=Now(),
                     finished_at=None,
@@ -154,7 +154,8 @@ class _Reader:
             started_at__gt=from_now(-RESUMED_WITHIN.total_seconds()), finished_at=None
         )
         is_same = row.created_gte == created_gte and (row.rewrites or not rewrite)
-        return is_same and recent.exists()
+        # An upgrade may have left fewer lists than there were.
+        return is_same and row.part < len(self.model.list_params) and recent.exists()
 
     # -- pages
 
@@ -245,14 +246,12 @@ class _Reader:
         """Mark what a whole reading did not name, then say that all is known as of its start."""
         is_whole = self.row.created_gte is None
         ids = unnamed(self.model, self.row, using=self.using) if is_whole else []
-        if ids:
-            self._mark_unnamed(ids, accept_missing=accept_missing)
+        asked = self._mark_unnamed(ids, accept_missing=accept_missing) if ids else []
         crashpoint("sync_end:begin")
         with transaction.atomic(using=self.using):
-            pages = SyncPage.objects.using(self.using)
-            (pages.filter(sync=self.row) if is_whole else self.pages).delete()
-            if ids:
-                pages.create(sync=self.row, number=0, ids=ids)
+            (self.all_pages if is_whole else self.pages).delete()
+            if asked:
+                self.all_pages.create(sync=self.row, number=0, ids=asked)
             values: dict[str, Any] = {"complete_as_of": self.row.as_of} if is_whole else {}
             if is_whole:
                 # What was asked for meanwhile is read once more.
@@ -263,17 +262,23 @@ class _Reader:
         crashpoint("sync_end:committed")
         self.tally.is_finished = True
 
-    def _mark_unnamed(self, ids: list[str], *, accept_missing: bool) -> None:
-        """Have asked for what is missing for the first time: see SyncPage."""
+    def _mark_unnamed(self, ids: list[str], *, accept_missing: bool) -> list[str]:
+        """Have asked for what is missing, unless it was asked for lately: see SyncPage. Answers
+        what was asked for, now or before."""
         if not accept_missing:
             refuse_all(self.row, len(ids))
         before = asked_before(self.row, using=self.using)
-        ids = [stripe_id for stripe_id in ids if stripe_id not in before]
+        asked: list[str] = []
         for start in range(0, len(ids), MARKED_TOGETHER):
+            part = ids[start : start + MARKED_TOGETHER]
+            known_to_be = before.intersection(part)
+            known_to_be -= silent(self.model, known_to_be, self.row, using=self.using)
             with transaction.atomic(using=self.using):
-                marked = self._doubt(ids[start : start + MARKED_TOGETHER])
+                marked = self._doubt([key for key in part if key not in known_to_be])
                 self._keep()
             self.tally.missing += len(marked)
+            asked += sorted(known_to_be | marked)
+        return asked
 
     def _doubt(self, ids: list[str]) -> set[str]:
         """News from before the reading that arrives late does not settle whether they exist; an

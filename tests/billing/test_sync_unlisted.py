@@ -99,6 +99,51 @@ def test_what_exists_though_no_list_names_it_is_asked_for_once(
     assert [read_again(lists) for _ in range(3)] == [2 + 11, 2, 2]
 
 
+def unheard_change(account: Account, hidden: set[str]) -> str:
+    """Id of a price that no list names, which was asked for; it changes, and the event is lost."""
+    price, *_ = licences(account, 2)
+    sync("price")
+    hidden.add(price)
+    read_again(account)
+    account.v1.prices.update(price, {"active": False})
+    return price
+
+
+@pytest.mark.parametrize(("days", "called", "untrue"), [(6, [2, 2], ["price"]), (8, [3, 2], [])])
+def test_what_no_list_names_is_asked_for_again_after_a_week(
+    lists: Account, hidden: set[str], days: int, called: list[int], untrue: list[str]
+) -> None:
+    """Of Stripe's last word on it: what became of it may have been missed."""
+    unheard_change(lists, hidden)
+    lists.world.advance(seconds=days * 86400)
+    assert ([read_again(lists) for _ in range(2)], divergent(lists)) == (called, untrue)
+
+
+@pytest.mark.parametrize("option", ["restart", "rewrite"])
+def test_what_no_list_names_is_asked_for_by_who_doubts_what_is_here(
+    lists: Account, hidden: set[str], option: str
+) -> None:
+    """Though the reading is interrupted, and gone on with by somebody else."""
+    unheard_change(lists, hidden)
+    lists.world.advance(seconds=60)
+    with dying("sync_page:committed"):
+        sync("price", **{option: True})
+    read_again(lists)
+    assert divergent(lists) == []
+
+
+def test_a_reading_in_a_list_that_is_there_no_more_begins_anew(
+    lists: Account, hidden: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as after an upgrade."""
+    for price in licences(lists, 8)[::2]:
+        lists.v1.prices.update(price, {"active": False})
+    bulk.read(Plan, pages=3)
+    monkeypatch.setattr(Plan, "list_params", Plan.list_params[:1])
+    tally = bulk.read(Plan)
+    assert (tally.is_resumed, tally.is_finished, tally.listed) == (False, True, 4)
+
+
 def test_what_was_asked_for_once_and_is_listed_again_is_asked_for_anew(
     lists: Account, hidden: set[str]
 ) -> None:
