@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from datetime import datetime, timedelta
+from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import F, QuerySet
@@ -16,6 +18,7 @@ from comp_billing.exceptions import (
     StripeForbidden,
     StripeMisconfigured,
     StripeRefused,
+    StripeUnavailable,
 )
 from comp_billing.mirror.sql import FETCH_DELAY
 from comp_billing.models import StripeObject, Sync
@@ -38,6 +41,13 @@ FIRST_PAUSE = timedelta(seconds=15)
 # Of a request that failed for a reason other than its object.
 LONGER_PAUSE = timedelta(minutes=5)
 LONGEST_PAUSE = timedelta(days=1)
+# Of one that was asked for while Stripe failed, so that it is not missed for long afterwards.
+LONGEST_AFTER_FAILURE = timedelta(hours=1)
+# So many kinds may meet a failing Stripe in a round, as each waits for it: it may fail for one
+# kind alone, but then not for the next as well.
+FAILURES = 2
+# Until when nothing is asked for with a key that was refused. Each row would have its own refusal.
+_refused_until: WeakKeyDictionary[object, float] = WeakKeyDictionary()
 
 
 def fetch_due(*, limit: int = BATCH, using: str = DEFAULT_DB_ALIAS) -> int:
@@ -45,15 +55,15 @@ def fetch_due(*, limit: int = BATCH, using: str = DEFAULT_DB_ALIAS) -> int:
 
     Makes calls. A row that has newer news by the time the answer is here keeps that. What Stripe
     does not know is marked as gone. When Stripe cannot be asked at all, or the key is another
-    account's, the round ends and the rest waits; a kind that the key may not read is passed over.
+    account's, the round ends and the rest waits; a kind that the key may not read is passed over,
+    and so is the first for which Stripe fails.
     """
-    if not stripe_api.is_configured():
+    if not stripe_api.is_configured() or _is_refused():
         return 0
-    settled = 0
+    settled = failures = 0
     for model in mirror.KINDS.values():
         if not model.collection or settled >= limit:
             continue
-        _list_instead(model, using=using)
         lease = timezone.now() + LEASE
         claimed = _claim(model, limit=limit - settled, lease=lease, using=using)
         if not claimed:
@@ -64,8 +74,19 @@ def fetch_due(*, limit: int = BATCH, using: str = DEFAULT_DB_ALIAS) -> int:
             logger.warning("%s objects are not fetched: %s", model.kind, problem)
         elif problem is not None:
             logger.warning("Fetching stopped: %s", _words(problem))
-            break
+            failures += 1
+            if failures == FAILURES or not isinstance(problem, StripeUnavailable):
+                break
     return settled
+
+
+def _is_refused() -> bool:
+    return time.monotonic() < _refused_until.get(stripe_api.key_in_use(), 0.0)
+
+
+def _refuse_key() -> None:
+    until = time.monotonic() + LONGER_PAUSE.total_seconds()
+    _refused_until[stripe_api.key_in_use()] = until
 
 
 def _words(problem: StripeError) -> str:
@@ -114,7 +135,11 @@ def _fetch(
         accounts.check(using=using)
     except StripeError as exc:
         _give_back(model, claimed, lease=lease, using=using, pause=LONGER_PAUSE)
+        if isinstance(exc, StripeMisconfigured):
+            _refuse_key()
         return 0, exc
+    # Not sooner: a list is not read either with a key that is refused.
+    _list_instead(model, using=using)
     settled = 0
     for start in range(0, len(claimed), WRITTEN_TOGETHER):
         batch = claimed[start : start + WRITTEN_TOGETHER]
@@ -160,8 +185,18 @@ def _leave(
     if isinstance(problem, StripeForbidden):
         _postpone(model, rest, lease=lease, using=using)
         return
-    # Should it be this object with which Stripe cannot cope, the others have their turn before it.
-    _give_back(model, rest[:1], lease=lease, using=using, pause=LONGER_PAUSE)
+    if isinstance(problem, StripeUnavailable):
+        # It may be this object with which Stripe cannot cope: the others have their turn before it.
+        _postpone(
+            model,
+            rest[:1],
+            lease=lease,
+            using=using,
+            first=LONGER_PAUSE,
+            longest=LONGEST_AFTER_FAILURE,
+        )
+    else:
+        _give_back(model, rest[:1], lease=lease, using=using, pause=LONGER_PAUSE)
     _give_back(model, rest[1:], lease=lease, using=using, pause=FIRST_PAUSE)
 
 
@@ -202,21 +237,36 @@ def _postpone(
     lease: datetime,
     using: str,
     first: timedelta = FIRST_PAUSE,
+    longest: timedelta = LONGEST_PAUSE,
 ) -> None:
     """What is still claimed waits, longer each time."""
     if not ids:
         return
     now = timezone.now()
-    claimed = model.all_objects.using(using).filter(pk__in=ids, fetch_at=lease)
-    for attempts in set(claimed.values_list("fetch_attempts", flat=True)):
-        pause = min(LONGEST_PAUSE, first * (1 << min(max(attempts, 1) - 1, 20)))
-        claimed.filter(fetch_attempts=attempts).update(fetch_at=now + pause)
+    with transaction.atomic(using=using):
+        claimed = _locked(model, ids, lease=lease, using=using)
+        for attempts in set(claimed.values_list("fetch_attempts", flat=True)):
+            pause = min(longest, first * (1 << min(max(attempts, 1) - 1, 20)))
+            claimed.filter(fetch_attempts=attempts).update(fetch_at=now + pause)
 
 
 def _give_back(
     model: type[StripeObject], ids: list[str], *, lease: datetime, using: str, pause: timedelta
 ) -> None:
     """What is still claimed waits, and its attempt is not counted."""
-    if ids:
-        claimed = model.all_objects.using(using).filter(pk__in=ids, fetch_at=lease)
+    if not ids:
+        return
+    with transaction.atomic(using=using):
+        claimed = _locked(model, ids, lease=lease, using=using)
         claimed.update(fetch_at=timezone.now() + pause, fetch_attempts=F("fetch_attempts") - 1)
+
+
+def _locked(
+    model: type[StripeObject], ids: list[str], *, lease: datetime, using: str
+) -> QuerySet[StripeObject, StripeObject]:
+    """What is still claimed, locked one by one in the order in which a page of a list locks its
+    rows; an UPDATE locks them in the table's, and one of the two would be a deadlock's victim."""
+    rows: QuerySet[StripeObject, StripeObject] = model.all_objects.using(using)
+    claimed = rows.filter(pk__in=ids, fetch_at=lease)
+    list(claimed.order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    return claimed

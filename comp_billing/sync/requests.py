@@ -6,7 +6,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, OperationalError
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -70,8 +70,8 @@ def refetch(
 def read_requested(*, pages: int = PAGES, using: str = DEFAULT_DB_ALIAS) -> int:
     """A maintenance loop: read so many pages of what was asked for; answers how many it read.
 
-    Makes calls. While Stripe is away a request stands; what Stripe refuses, or what fails here,
-    must be asked for again. Either way the row's ``error`` says why.
+    Makes calls. While Stripe is away, or the database, a request stands; what Stripe refuses, or
+    what fails here, must be asked for again. Either way the row's ``error`` says why.
     """
     if not stripe_api.is_configured():
         return 0
@@ -90,6 +90,10 @@ def read_requested(*, pages: int = PAGES, using: str = DEFAULT_DB_ALIAS) -> int:
         except StripeError as exc:
             logger.error("The list of %s objects is not read: %s", model.kind, describe(exc))
             _drop(model, using=using)
+        except OperationalError as exc:
+            # Such as a deadlock's victim: the next round goes on from the last page.
+            log_error(logger, "Reading the list of %s objects stopped", model.kind, exc=exc)
+            _say(model, using=using, error="The database was away or busy; see the log.")
         except Exception as exc:
             # One kind that cannot be read must not hold up the others.
             log_error(logger, "Reading the list of %s objects failed", model.kind, exc=exc)
@@ -104,5 +108,8 @@ def _requested(using: str) -> list[type[StripeObject]]:
 
 
 def _drop(model: type[StripeObject], *, using: str, **values: str) -> None:
-    rows = Sync.objects.using(using).filter(pk=model.kind)
-    rows.update(requested_at=None, **values)
+    _say(model, using=using, requested_at=None, **values)
+
+
+def _say(model: type[StripeObject], *, using: str, **values: str | None) -> None:
+    Sync.objects.using(using).filter(pk=model.kind).update(**values)

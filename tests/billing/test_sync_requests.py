@@ -8,8 +8,10 @@ from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
+from comp_billing import mirror
 from comp_billing.models import Customer, Product, Sync
 from comp_billing.sync import bulk, requests
 from comp_core.maintenance import registered_loops
@@ -162,6 +164,24 @@ def test_a_kind_that_cannot_be_read_does_not_hold_up_the_others(
     assert (Sync.objects.get(pk="product").error, waiting(), Customer.objects.count()) == (
         "Unexpected KeyError; see the log.",
         [],
+        1,
+    )
+
+
+def test_a_deadlock_does_not_end_a_request(lists: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row says so, and the next round reads the list."""
+    products(lists, 1)
+    requests.request(["product"])
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror, "upsert", Mock(side_effect=OperationalError("deadlock detected")))
+        requests.read_requested()
+    stood, error = waiting(), Sync.objects.get().error
+    requests.read_requested()
+    assert (stood, error, waiting(), Sync.objects.get().error, Product.objects.count()) == (
+        ["product"],
+        "The database was away or busy; see the log.",
+        [],
+        "",
         1,
     )
 
