@@ -187,7 +187,8 @@ def carry_out_due(*, kinds: Iterable[str] | None = None, limit: int = BATCH) -> 
     due = list(_due(kinds)[:limit])
     try:
         if due:
-            accounts.check()
+            # What fails now is as due in the next round.
+            accounts.check(tries=1)
         for intent in due:
             claimed = claim(intent)
             settled += bool(claimed and carry_out(claimed).is_settled)
@@ -247,7 +248,7 @@ def carry_out_now(intent: Intent) -> Answer | None:
 
     None when it was refused again, failed, or is settled already. Raises StripeError.
     """
-    accounts.check()
+    accounts.check(tries=1)
     retry(intent)
     intent.refresh_from_db()
     claimed = claim(intent)

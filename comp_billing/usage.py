@@ -54,7 +54,7 @@ def report_due() -> int:
     try:
         now, pairs = clock.now(), _pairs_due()
         if pairs:
-            accounts.check()
+            accounts.check(tries=1)
         for pair in pairs:
             for record in _queue_of(pair):
                 if time.monotonic() > ends:
