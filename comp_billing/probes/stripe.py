@@ -101,10 +101,9 @@ def _account(visit: Visit, recent: list[dict[str, Any]] | None) -> Iterator[Find
     own = _own_account(visit) if foreign or mirrored else ""
     if foreign:
         yield _foreign(foreign, own=own)
-    if mirrored and own and own != mirrored.stripe_id:
-        what = f"The key is of the account {own}, but {mirrored} is mirrored here."
+    if mirrored and (what := _unlike(mirrored, own)):
         todo = 'Correct COMP_BILLING["SECRET_KEY"], or use comp_sync_stripe --accept-account.'
-        yield problem(f"{what} Nothing is read or fetched.", todo)
+        yield problem(f"{what} Nothing is read, fetched or sent.", todo)
         return
     ours = [row for row in rows if not row["account"] and not row["is_thin"]]
     if not ours or recent is None or visit.now - ours[0]["created"].timestamp() > deliveries.KEPT:
@@ -118,6 +117,17 @@ def _account(visit: Visit, recent: list[dict[str, Any]] | None) -> Iterator[Find
         yield problem(
             what, "Use a key, and an endpoint, of the account that this database mirrors."
         )
+
+
+def _unlike(mirrored: MirroredAccount, own: str) -> str:
+    """In what the key differs from what is mirrored; empty: in nothing that it tells."""
+    if own and own != mirrored.stripe_id:
+        return f"The key is of the account {own}, but {mirrored} is mirrored here."
+    if mirrored.livemode != conf.LIVEMODE:
+        modes = {True: "live", False: "test"}
+        was, now = modes[mirrored.livemode], modes[conf.LIVEMODE]
+        return f"The site is in {now} mode, but {was} mode is mirrored here."
+    return ""
 
 
 def _own_account(visit: Visit) -> str:

@@ -92,8 +92,8 @@ def _site_mode() -> bool:
     if livemode != conf.LIVEMODE:
         raise OtherAccount(
             f"The key is for {_mode(livemode)} mode, but this site mirrors {_mode(conf.LIVEMODE)}"
-            ' mode. Nothing was read or marked. Correct COMP_BILLING["SECRET_KEY"] or ["LIVEMODE"];'
-            " one database mirrors one mode."
+            " mode. Nothing was read, marked or sent. Correct"
+            ' COMP_BILLING["SECRET_KEY"] or ["LIVEMODE"]; one database mirrors one mode.'
         )
     return livemode
 
@@ -114,7 +114,7 @@ def _words(own: str, here: MirroredAccount | None, livemode: bool) -> str:
         key += " here to it"
         mirrored = f"that of {here}" if here else "another"
     return (
-        f"{key}, but the one mirrored here is {mirrored}. Nothing was read or marked. Correct"
+        f"{key}, but the one mirrored here is {mirrored}. Nothing was read, marked or sent. Correct"
         ' COMP_BILLING["SECRET_KEY"], or take the account as ours with comp_sync_stripe'
         " --accept-account."
     )

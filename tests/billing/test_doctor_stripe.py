@@ -174,7 +174,18 @@ def test_the_key_of_another_account_than_is_mirrored(site: Site) -> None:
     found = asked(site, {"/v1/account": (200, {"id": "acct_own", "object": "account"})})
     assert wrong(found) == [
         "problem: The key is of the account acct_own, but acct_former is mirrored here."
-        " Nothing is read or fetched."
+        " Nothing is read, fetched or sent."
+    ]
+
+
+def test_a_site_that_has_changed_its_mode(site: Site) -> None:
+    """Its account is the same in both."""
+    connected(site)
+    MirroredAccount.objects.update(livemode=True)
+    found = asked(site, {})
+    assert wrong(found) == [
+        "problem: The site is in test mode, but live mode is mirrored here."
+        " Nothing is read, fetched or sent."
     ]
 
 

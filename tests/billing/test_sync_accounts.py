@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 REFUSED = (
     "The key is of the Stripe account acct_other, but the one mirrored here is that of"
-    " acct_standin. Nothing was read or marked."
+    " acct_standin. Nothing was read, marked or sent."
 )
 
 
