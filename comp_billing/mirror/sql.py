@@ -12,6 +12,7 @@ from django.db import connections, models
 from django.utils import timezone
 
 from comp_billing.mirror.adapters import Adapter, adapter
+from comp_billing.mirror.rank import Rank
 from comp_billing.models import StripeObject, Sync
 
 GUARDED = ("data", "livemode", "api_version", "as_of", "rank", "deleted")
@@ -36,7 +37,6 @@ OVERTAKEN = (
     "(SELECT {value} FROM {sync} WHERE kind = '{kind}'"
     " AND (complete_as_of > {as_of} OR as_of > {as_of}))"
 )
-DELETED_RANK = 3
 NEVER = 2**62
 # Of one second and one rank, or read from a list within it: which is the later cannot be told.
 TIED = "t.as_of = excluded.as_of AND (t.rank = excluded.rank OR t.rank = 0)"
@@ -261,7 +261,7 @@ class Upsert(Statement):
         """A row's parameters for ``doubted``."""
         params = self.adapt(row)
         # Nothing more is to be learnt of what Stripe has said to be deleted.
-        is_final = row["deleted"] and row["rank"] >= DELETED_RANK
+        is_final = row["deleted"] and row["rank"] >= Rank.DELETED
         before = NEVER if is_final else row["as_of"]
         fetch, doubt = self._at("fetch_at"), self._at("doubt_as_of")
         params[doubt : doubt + 1] = [row["as_of"], before, before]

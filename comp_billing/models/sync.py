@@ -18,7 +18,8 @@ class Sync(models.Model):
     lease_expires_at = models.DateTimeField(null=True)
     # The reading under way, or the last one. Null: none has begun.
     started_at = models.DateTimeField(null=True)
-    # Unix seconds of Stripe's clock, when the first page was answered.
+    # Unix seconds of Stripe's clock, when the first page was answered. What Stripe said before, and
+    # what arrives later, is in doubt: the reading may have seen the row since, and not written it.
     as_of = models.BigIntegerField(null=True)
     # Unix seconds: only objects created since then are asked for. Null: all of them.
     created_gte = models.BigIntegerField(null=True)
@@ -34,8 +35,8 @@ class Sync(models.Model):
     written = models.PositiveIntegerField(default=0)
     finished_at = models.DateTimeField(null=True)
     error = models.TextField(blank=True)
-    # Unix seconds of Stripe's clock: when the last whole reading to come to its end began. What
-    # Stripe said before, and what arrives later, is in doubt: the reading has seen the row since.
+    # Unix seconds of Stripe's clock: when the last whole reading to come to its end began. It
+    # raises the same doubt, while another reading has not come to its first page.
     complete_as_of = models.BigIntegerField(null=True)
 
     class Meta:

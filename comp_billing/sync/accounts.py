@@ -48,7 +48,7 @@ _knows: WeakKeyDictionary[object, dict[str, tuple[bool, float]]] = WeakKeyDictio
 
 def check(*, tries: int = TRIES, using: str = DEFAULT_DB_ALIAS) -> None:
     """Raise OtherAccount if the key is not of the account and the mode mirrored here: nothing may
-    be read then. While nothing of Stripe's is here, any account is taken.
+    be read or sent then. While nothing of Stripe's is here, any account is taken.
 
     Makes a call for each key and process, and a few more when only what is here can tell. Raises a
     StripeError.
