@@ -51,6 +51,13 @@ class Profile(TimeStampedModel):
         help_text=_("Without it the user sees results but cannot submit runs."),
     )
     is_active = models.BooleanField(_("active"), default=True)
+    closed_at = models.DateTimeField(
+        _("closed"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When the account was deleted: what is left is no person's any more."),
+    )
     runs_public = models.BooleanField(_("runs are public"), default=default_run_visibility)
     spending_cap = models.DecimalField(
         _("spending cap per month"),
@@ -85,6 +92,10 @@ class Profile(TimeStampedModel):
             models.CheckConstraint(
                 condition=Q(spending_cap__isnull=True) | Q(spending_cap__gte=0),
                 name="comp_users_profile_cap_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(closed_at__isnull=True) | Q(is_active=False),
+                name="comp_users_profile_closed_is_inactive",
             ),
         ]
 

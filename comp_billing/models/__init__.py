@@ -1,7 +1,10 @@
 """The local mirror of Stripe, the usage outbox, and the intents behind our own calls."""
 
 from comp_billing.models.base import StripeObject
+from comp_billing.models.cap import CapWarning
 from comp_billing.models.catalog import Meter, Plan, Product
+from comp_billing.models.correction import Correction, CorrectionKind
+from comp_billing.models.credit import CreditBalance, CreditGrant
 from comp_billing.models.customer import Customer
 from comp_billing.models.event import Event, EventState
 from comp_billing.models.intent import Intent, IntentState
@@ -18,7 +21,12 @@ from comp_billing.models.usage import Reservation, UsageRecord, UsageState
 __all__ = [
     "LIVE_STATUSES",
     "USABLE_STATUSES",
+    "CapWarning",
     "Charge",
+    "Correction",
+    "CorrectionKind",
+    "CreditBalance",
+    "CreditGrant",
     "Customer",
     "Event",
     "EventState",

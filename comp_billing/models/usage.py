@@ -32,6 +32,10 @@ class UsageState(models.TextChoices):
     EXPIRED = "expired", _("Expired")
     # Nothing to send: the quantity is zero.
     EMPTY = "empty", _("Nothing to bill")
+    # Was accepted, and was cancelled at Stripe by an operator's correction.
+    CANCELLED = "cancelled", _("Taken back")
+    # Will not be billed, by an operator's correction.
+    WAIVED = "waived", _("Not billed")
 
 
 class UsageRecord(TimeStampedModel):
@@ -77,6 +81,13 @@ class UsageRecord(TimeStampedModel):
             models.Index(
                 fields=["stripe_customer_id", "used_at"], name="comp_billing_usage_customer"
             ),
+            models.Index(fields=["-created"], name="comp_billing_usage_recent"),
+            # What needs a person: read by the doctor, the admin and the reconciliation.
+            models.Index(
+                fields=["used_at"],
+                condition=Q(state__in=["rejected", "ambiguous", "expired"]),
+                name="comp_billing_usage_open",
+            ),
         ]
         constraints = [
             models.CheckConstraint(
@@ -86,7 +97,7 @@ class UsageRecord(TimeStampedModel):
             ),
             # Sent implies that the stamp is fixed and that we said so before the call.
             models.CheckConstraint(
-                condition=Q(state__in=["pending", "empty", "expired"])
+                condition=Q(state__in=["pending", "empty", "expired", "waived"])
                 | Q(first_sent_at__isnull=False, timestamp__isnull=False),
                 name="comp_billing_usage_sent_is_stamped",
             ),
