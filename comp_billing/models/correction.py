@@ -39,8 +39,10 @@ class Correction(TimeStampedModel):
     )
     # What is given back, in currency units; zero unless money is.
     amount = models.DecimalField(max_digits=14, decimal_places=6, default=0)
-    # The call at Stripe that carries it out; null when none is needed.
-    intent = models.OneToOneField(Intent, models.PROTECT, null=True, related_name="correction")
+    # The call at Stripe that carries it out, of several credits together; null when none is needed.
+    intent = models.ForeignKey(Intent, models.PROTECT, null=True, related_name="corrections")
+    # When Stripe refused that call: then nothing was given back.
+    refused_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-pk"]
@@ -48,7 +50,7 @@ class Correction(TimeStampedModel):
             # Money is given back once: by taking the usage back or by a credit, not by both.
             models.UniqueConstraint(
                 fields=["record"],
-                condition=Q(kind__in=["cancel", "credit"]),
+                condition=Q(kind__in=["cancel", "credit"], refused_at__isnull=True),
                 name="comp_billing_corrected_once",
             ),
             models.CheckConstraint(

@@ -56,6 +56,9 @@ class UsageRecord(TimeStampedModel):
         null=True, help_text=_("The time of use as told to Stripe; never changed once sent.")
     )
     state = models.CharField(max_length=10, choices=UsageState.choices, default=UsageState.PENDING)
+    # A new generation is a new identifier at Stripe: only for usage that Stripe has surely rejected,
+    # whose former identifier would be answered as a duplicate although it was not counted.
+    generation = models.PositiveSmallIntegerField(default=1, db_default=1)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True)
     first_sent_at = models.DateTimeField(null=True)
@@ -63,6 +66,8 @@ class UsageRecord(TimeStampedModel):
     request_id = models.CharField(max_length=255, blank=True)
     error_code = models.CharField(max_length=100, blank=True)
     error_message = models.TextField(blank=True)
+    # When the operators were told that it needs a person. Null: they were not.
+    alarmed_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["created"]
@@ -105,6 +110,12 @@ class UsageRecord(TimeStampedModel):
 
     def __str__(self) -> str:
         return str(self.identifier)
+
+    @property
+    def stripe_identifier(self) -> str:
+        """What Stripe knows this record's meter event by."""
+        first = str(self.identifier)
+        return first if self.generation == 1 else f"{first}.{self.generation}"
 
 
 class Reservation(TimeStampedModel):
