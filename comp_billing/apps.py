@@ -46,6 +46,7 @@ class CompBillingConfig(AppConfig):
 
     def _register_loops(self) -> None:
         from comp_billing import (
+            cap_warnings,
             cards,
             catalog,
             customers,
@@ -75,6 +76,7 @@ class CompBillingConfig(AppConfig):
         register_loop("comp_billing.lists", requests.read_requested, seconds=5)
         register_loop("comp_billing.gaps", gaps.repair_undelivered, seconds=gaps.pause)
         register_loop("comp_billing.retention", event_retention.remove_old_events, seconds=86_400)
+        register_loop("comp_billing.cap_warnings", cap_warnings.send_due, seconds=30)
         register_loop("comp_billing.charges", mirror.mend_links, seconds=60)
 
     def _register_probes(self) -> None:

@@ -10,10 +10,28 @@ from comp_billing.customers import customer_of
 from comp_billing.exceptions import NoBillingAccount, StripeRefused
 from comp_billing.handlers import on
 from comp_billing.intents import Kind
-from comp_billing.models import Event, Intent, StripeObject
+from comp_billing.models import (
+    LIVE_STATUSES,
+    Customer,
+    Event,
+    Intent,
+    StripeObject,
+    Subscription,
+)
 from comp_billing.stripe_api import Answer
 
 SET_DEFAULT = "customer.default_payment_method"
+# Where an object of Stripe's names what its invoices are paid with; sources are of before 2019.
+PAID_WITH = ("data__default_payment_method", "data__default_source")
+
+
+def has_payment_method(customer: Customer) -> bool:
+    """Whether Stripe has something to pay the customer's invoices with: the customer's own
+    default, or that of a live subscription. At most one query."""
+    if customer.default_payment_method or customer.data.get("default_source"):
+        return True
+    subscriptions = Subscription.objects.filter(customer=customer, status__in=LIVE_STATUSES)
+    return any(method for named in subscriptions.values_list(*PAID_WITH) for method in named)
 
 
 def start_card_setup(user: Any, *, success_url: str, cancel_url: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
 
 from comp_billing import shapes
 from comp_billing.conf import conf
@@ -104,15 +105,27 @@ def send(name: str, event: Event, context: dict[str, Any]) -> bool:
     False when there is nobody to write to: a customer that is no user's, or has no address.
     """
     customer = Customer.all_objects.filter(pk=event.customer_id).select_related("user").first()
-    address = getattr(customer.user, "email", "") if customer and customer.user else ""
+    if customer and customer.user and send_to(customer.user, name, context):
+        return True
+    logger.info("Event %s (%s): nobody to write to", event.pk, event.type)
+    return False
+
+
+def site_link(url_name: str) -> str:
+    """The absolute address of a page; empty without a SITE_URL, or where it is not mounted."""
+    try:
+        path = reverse(url_name)
+    except NoReverseMatch:
+        return ""
+    return f"{conf.SITE_URL.rstrip('/')}{path}" if conf.SITE_URL else ""
+
+
+def send_to(user: Any, name: str, context: dict[str, Any]) -> bool:
+    """Render and send one e-mail to a user; False when the user has no address."""
+    address = getattr(user, "email", "")
     if not address:
-        logger.info("Event %s (%s): nobody to write to", event.pk, event.type)
         return False
-    values = {
-        **context,
-        "user": customer.user if customer else None,
-        "site_url": conf.SITE_URL,
-    }
+    values = {**context, "user": user, "site_url": conf.SITE_URL}
     prefix = f"comp_billing/email/{name}"
     # A line break in a subject would be refused, rightly.
     subject = " ".join(render_to_string(f"{prefix}_subject.txt", values).split())

@@ -42,6 +42,7 @@ class Migration(migrations.Migration):
                 ("percent", models.PositiveSmallIntegerField()),
                 ("spent", models.DecimalField(decimal_places=6, max_digits=14)),
                 ("cap", models.DecimalField(decimal_places=2, max_digits=14)),
+                ("due_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("sent_at", models.DateTimeField(null=True)),
             ],
         ),
@@ -250,14 +251,15 @@ class Migration(migrations.Migration):
             model_name="capwarning",
             index=models.Index(
                 condition=models.Q(("sent_at__isnull", True)),
-                fields=["created"],
+                fields=["due_at"],
                 name="comp_billing_cap_untold",
             ),
         ),
         migrations.AddConstraint(
             model_name="capwarning",
             constraint=models.UniqueConstraint(
-                fields=("payer", "period_start", "percent"), name="comp_billing_cap_warned_once"
+                fields=("payer", "period_start", "cap", "percent"),
+                name="comp_billing_cap_warned_once",
             ),
         ),
         migrations.AddConstraint(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils import timezone
 from model_utils.models import TimeStampedModel
 
 from comp_users.models import Profile
@@ -18,17 +19,21 @@ class CapWarning(TimeStampedModel):
     # What was spent and what the cap was then, in currency units.
     spent = models.DecimalField(max_digits=14, decimal_places=6)
     cap = models.DecimalField(max_digits=14, decimal_places=2)
+    # When the worker is to send it (again, if it was interrupted).
+    due_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
+            # Another cap has marks of its own.
             models.UniqueConstraint(
-                fields=["payer", "period_start", "percent"], name="comp_billing_cap_warned_once"
+                fields=["payer", "period_start", "cap", "percent"],
+                name="comp_billing_cap_warned_once",
             )
         ]
         indexes = [
             models.Index(
-                fields=["created"],
+                fields=["due_at"],
                 condition=models.Q(sent_at__isnull=True),
                 name="comp_billing_cap_untold",
             )
