@@ -14,7 +14,7 @@ from stripe._stripe_object import StripeObject, UntypedStripeObject
 
 from comp_billing.testing.standin import disputes
 from comp_billing.testing.standin.shapes import CLASSES, ShapeError, shape
-from tests.billing.standin_rig import Account, open_shop
+from tests.billing.standin_rig import Account, Shop, open_shop
 
 SCALARS: dict[Any, tuple[type, ...]] = {
     str: (str,),
@@ -71,6 +71,22 @@ def missing(value: Any, cls: type, where: str) -> list[str]:
     return found
 
 
+def credit_left(shop: Shop) -> dict[str, Any]:
+    """The summary of a customer's credit, after a grant of ten dollars."""
+    v1, customer = shop.account.v1, shop.customer.id
+    scope = {"price_type": "metered"}
+    v1.billing.credit_grants.create(
+        {
+            "customer": customer,
+            "amount": {"type": "monetary", "monetary": {"currency": "usd", "value": 1000}},
+            "applicability_config": {"scope": scope},
+        }
+    )
+    wanted = {"type": "applicability_scope", "applicability_scope": scope}
+    summary = v1.billing.credit_balance_summary.retrieve({"customer": customer, "filter": wanted})
+    return dict(summary.to_dict(for_json=True))
+
+
 @pytest.fixture
 def everything(shop_account: Account) -> dict[str, list[dict[str, Any]]]:
     """An account in which a month has gone by, its objects by kind."""
@@ -94,6 +110,7 @@ def everything(shop_account: Account) -> dict[str, list[dict[str, Any]]]:
         }
     )
     v1.billing_portal.sessions.create({"customer": shop.customer.id})
+    left = credit_left(shop)
     start = shop.subscription.start_date // 60 * 60
     window = {"start_time": start, "end_time": start + 120, "customer": shop.customer.id}
     used = v1.billing.meters.event_summaries.list(shop.meter.id, window).data
@@ -101,6 +118,7 @@ def everything(shop_account: Account) -> dict[str, list[dict[str, Any]]]:
     found = {kind: [world.view(obj) for obj in world.store.where(kind)] for kind in CLASSES}
     found["billing.meter_event"] = [shop.use(1, "run-2").to_dict(for_json=True)]
     found["billing.meter_event_summary"] = [one.to_dict(for_json=True) for one in used]
+    found["billing.credit_balance_summary"] = [left]
     found["plan"] = [v1.plans.retrieve(shop.price.id).to_dict(for_json=True)]
     adjusted = v1.billing.meter_event_adjustments.create(
         {"event_name": shop.meter.event_name, "type": "cancel", "cancel": {"identifier": "run-2"}}

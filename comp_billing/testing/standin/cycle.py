@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from comp_billing.testing.standin import invoices, items, lines, payments, subscriptions
+from comp_billing.testing.standin import (
+    credit,
+    invoices,
+    items,
+    lines,
+    payments,
+    subscriptions,
+)
 from comp_billing.testing.standin.changes import ENDED, told
 from comp_billing.testing.standin.periods import period_end
 
@@ -151,4 +158,5 @@ ACTIONS: dict[str, Callable[["StandIn", str], None]] = {
     "finalize": finalize,
     "collect": collect,
     "retry": retry,
+    "run_out": credit.run_out,
 }

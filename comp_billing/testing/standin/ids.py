@@ -10,6 +10,8 @@ PREFIXES = {
     "plan": "price_",
     "billing.meter": "mtr_test_",
     "billing.meter_event_summary": "mtrusg_test_",
+    "billing.credit_grant": "credgr_test_",
+    "billing.credit_balance_transaction": "cbtxn_test_",
     "subscription": "sub_",
     "subscription_item": "si_",
     "invoice": "in_",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from comp_billing.testing.standin import amounts, ids, items, lines, payments
+from comp_billing.testing.standin import amounts, credit, ids, items, lines, payments
 from comp_billing.testing.standin.errors import ApiError
 from comp_billing.testing.standin.fields import merged
 from comp_billing.testing.standin.periods import later
@@ -206,7 +206,7 @@ def subscription_of(invoice: Json) -> str | None:
 
 def _opened(world: "StandIn", invoice: Json, customer: Json) -> Json:
     """A draft's fields once it is open: the usage counted anew, the amount to charge fixed."""
-    counted = _recounted(world, invoice)
+    counted = credit.apply(world, _recounted(world, invoice))
     wanted = counted["total"] + customer["balance"]
     charged = wanted if wanted >= amounts.minimum(invoice["currency"]) else 0
     now, page = world.now(), f"{world.base_url}/_standin/invoice/{invoice['id']}"
@@ -269,6 +269,7 @@ def void(world: "StandIn", invoice: Json) -> Json:
             code="invoice_not_editable",
         )
     payments.withdraw(world, invoice)
+    credit.reinstate(world, invoice)
     transitions = {**invoice["status_transitions"], "voided_at": world.now()}
     voided = world.change(
         invoice,
