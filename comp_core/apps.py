@@ -20,7 +20,9 @@ class CompCoreConfig(AppConfig):
 
     def ready(self) -> None:
         from comp_core import checks as core_checks
+        from comp_core.closing import refuse_while_running
         from comp_core.projects import ensure_projects
+        from comp_users.closing import register_step
 
         def on_migrated(using: str, apps: Any = None, **kwargs: Any) -> None:
             # After a migration backwards there may be no table to fill. A flush sends no state.
@@ -34,6 +36,7 @@ class CompCoreConfig(AppConfig):
         post_migrate.connect(
             on_migrated, sender=self, weak=False, dispatch_uid="comp_core.projects_for_models"
         )
+        register_step("comp_core.runs", refuse_while_running)
         self._register_loops()
         self._register_probes()
         self._register_links()

@@ -5,18 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
+from comp_users.closing import close
+from comp_users.exceptions import AccountInUse
 from comp_users.models import Profile, Project, User
 
 # Empty limits mean what the site allows everybody.
 LIMITS = ("spending_cap", "max_running_runs", "max_queued_runs")
 RIGHTS = ("display_name", "is_active", "public_access", "runs_public")
 FIELDSETS: Any = [(None, {"fields": RIGHTS}), (_("Limits"), {"fields": LIMITS})]
+
+
+def locked_fields(profile: Profile | None) -> list[str]:
+    """An account that was deleted stays so."""
+    return ["is_active"] if profile and profile.closed_at else []
 
 
 class ProfileInline(admin.StackedInline[Profile, User]):
@@ -27,6 +36,9 @@ class ProfileInline(admin.StackedInline[Profile, User]):
     can_delete = False
     extra = 0
     max_num = 0
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return locked_fields(getattr(obj, "profile", None))
 
 
 class UserAdmin(DjangoUserAdmin[User]):
@@ -51,8 +63,9 @@ class ProfileAdmin(admin.ModelAdmin[Profile]):
     """Who may run, and within which limits."""
 
     fieldsets = [(None, {"fields": ("user", *RIGHTS)}), *FIELDSETS[1:]]
-    list_display = ["__str__", "user", "public_access", "is_active", *LIMITS]
-    list_filter = ["is_active", "public_access"]
+    list_display = ["__str__", "user", "public_access", "is_active", "closed_at", *LIMITS]
+    list_filter = ["is_active", "public_access", ("closed_at", admin.EmptyFieldListFilter)]
+    actions = ["delete_accounts"]
     list_select_related = ["user"]
     raw_id_fields = ["user"]
     search_fields = ["display_name", f"user__{get_user_model().USERNAME_FIELD}"]
@@ -64,7 +77,26 @@ class ProfileAdmin(admin.ModelAdmin[Profile]):
         return False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Profile | None = None) -> list[str]:
-        return ["user"]
+        return ["user", *locked_fields(obj)]
+
+    @admin.action(
+        description=_("Delete the accounts: remove what is personal, bill what is left"),
+        permissions=["change"],
+    )
+    def delete_accounts(self, request: HttpRequest, queryset: QuerySet[Profile]) -> None:
+        """Close each; say which cannot be closed now, and why."""
+        closed = 0
+        for profile in queryset.exclude(user=request.user.pk).select_related("user"):
+            name = str(profile)
+            try:
+                closed += close(profile)
+            except AccountInUse as exc:
+                self.message_user(request, f"{name}: {exc}", messages.WARNING)
+        if queryset.filter(user=request.user.pk).exists():
+            text = _("Your own account is deleted on its page, with your password.")
+            self.message_user(request, text, messages.WARNING)
+        told = ngettext("%(count)d account deleted.", "%(count)d accounts deleted.", closed)
+        self.message_user(request, told % {"count": closed})
 
 
 class ProjectForm(forms.ModelForm[Project]):

@@ -12,6 +12,12 @@ class UsersSettings(SettingsDict):
 
     RUNS_PUBLIC_BY_DEFAULT = Setting(False, "Whether a new profile's runs are public by default.")
     SIGN_UP_OPEN = Setting(True, "Whether visitors may sign up on the site's own page.")
+    PERSONAL_FIELDS = Setting[list[str]](
+        ["first_name", "last_name"],
+        "Fields of the user model that are emptied when an account is deleted, besides user name"
+        " and e-mail; those that the model lacks are passed over.",
+        types=(list, tuple),
+    )
     BASE_TEMPLATE = Setting(
         "comp_users/base.html", "Template that all pages extend; its blocks: title, content."
     )

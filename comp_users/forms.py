@@ -1,4 +1,4 @@
-"""Signing up."""
+"""Signing up, logging in, and deleting an account."""
 
 from __future__ import annotations
 
@@ -63,3 +63,32 @@ class SignUpForm(BaseUserCreationForm[Any]):
     def refuse_address(self) -> None:
         """Say that the address is taken, without saying by whom."""
         self.add_error(self.email_name, forms.ValidationError(ADDRESS_TAKEN, code="unique"))
+
+
+class DeleteAccountForm(forms.Form):
+    """Makes sure that it is the user who asks: the password, or the user name where an account
+    elsewhere is what they log in with."""
+
+    password = forms.CharField(
+        label=_("Password"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    username = forms.CharField(label=_("Your user name, to confirm"))
+
+    def __init__(self, user: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
+        self.user = user
+        del self.fields["username" if user.has_usable_password() else "password"]
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        if not self.user.check_password(password):
+            raise forms.ValidationError(_("This is not your password."), code="password")
+        return password
+
+    def clean_username(self) -> str:
+        username: str = self.cleaned_data["username"]
+        if username != self.user.get_username():
+            raise forms.ValidationError(_("This is not your user name."), code="username")
+        return username

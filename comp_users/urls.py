@@ -10,4 +10,5 @@ urlpatterns = [
     path("login/", views.LogInView.as_view(), name="login"),
     path("logout/", views.LogOutView.as_view(), name="logout"),
     path("profile/", views.profile, name="profile"),
+    path("profile/delete/", views.delete_account, name="delete_account"),
 ]

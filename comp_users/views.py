@@ -1,11 +1,11 @@
-"""Sign-up, log-in and the user's own page."""
+"""Sign-up, log-in, the user's own page, and the way out."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import login, views
+from django.contrib.auth import login, logout, views
 from django.contrib.auth.decorators import login_required
 from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
@@ -15,8 +15,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
+from comp_users.closing import close
 from comp_users.conf import conf
-from comp_users.forms import LogInForm, SignUpForm
+from comp_users.exceptions import AccountInUse
+from comp_users.forms import DeleteAccountForm, LogInForm, SignUpForm
 from comp_users.models import Profile
 from comp_users.pages import frame, render_page
 
@@ -84,3 +86,21 @@ def profile(request: HttpRequest) -> HttpResponse:
     """What the site knows about the user."""
     own = Profile.objects.get(user=request.user.pk)
     return render_page(request, "comp_users/profile.html", {"profile": own})
+
+
+@sensitive_post_parameters()
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def delete_account(request: HttpRequest) -> HttpResponse:
+    """Say what deleting the account means; by POST with the password do it, and log out."""
+    form = DeleteAccountForm(request.user, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            close(Profile.objects.get(user=request.user.pk))
+        except AccountInUse as exc:
+            form.add_error(None, str(exc))
+        else:
+            logout(request)
+            return render_page(request, "comp_users/account_deleted.html", {})
+    return render_page(request, "comp_users/delete_account.html", {"form": form})
