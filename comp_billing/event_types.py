@@ -11,6 +11,9 @@ from comp_billing.rejections import REPORTS
 # What the mirror and the handlers live on. plan.* repeats price.*, and invoice.payment_succeeded
 # repeats invoice.paid. Written out, because Stripe takes no group.* here.
 EVENTS = (
+    "billing.credit_balance_transaction.created",
+    "billing.credit_grant.created",
+    "billing.credit_grant.updated",
     "billing.meter.created",
     "billing.meter.deactivated",
     "billing.meter.reactivated",

@@ -19,6 +19,7 @@ from comp_billing.admin.columns import amount, related
 from comp_billing.admin.filters import PresenceFilter, among
 from comp_billing.models import (
     Charge,
+    CreditGrant,
     Customer,
     Invoice,
     InvoicePayment,
@@ -33,6 +34,7 @@ from comp_core.admin.base import moment
 
 USERNAME = get_user_model().USERNAME_FIELD
 STATUS = gettext_lazy("status")
+GRANTED = amount("amount", gettext_lazy("granted"))
 CUSTOMER = related("customer", gettext_lazy("customer"))
 TOTAL, PAID = amount("total", gettext_lazy("total")), amount("amount_paid", gettext_lazy("paid"))
 DUE, CHARGED = amount("amount_due", gettext_lazy("due")), amount("amount", gettext_lazy("amount"))
@@ -125,6 +127,31 @@ class CustomerAdmin(StripeObjectAdmin):
         )
         self.message_user(request, text % count, messages.SUCCESS)
         return None
+
+
+@admin.register(CreditGrant)
+class CreditGrantAdmin(StripeObjectAdmin):
+    readable = {"amount": GRANTED}
+    list_display = [
+        "stripe_id",
+        CUSTOMER,
+        "name",
+        "category",
+        GRANTED,
+        moment("expires_at", gettext_lazy("expires")),
+        moment("voided_at", gettext_lazy("voided")),
+    ]
+    list_filter = [
+        PresenceFilter,
+        among("category", gettext_lazy("category"), "paid", "promotional"),
+    ]
+    search_fields = ["stripe_id", "name", "customer__email"]
+    exact = ("pk", "customer")
+
+    def dashboard_url(self, obj: StripeObject) -> str:
+        """It is shown on its customer's page."""
+        key = getattr(obj, "customer_id", None)
+        return at_stripe("customers", key, livemode=obj.livemode) if key else ""
 
 
 @admin.register(Subscription)

@@ -11,6 +11,7 @@ from django.db.models.signals import post_delete
 from comp_billing.mirror import known
 from comp_billing.models import (
     Charge,
+    CreditGrant,
     Customer,
     Invoice,
     InvoicePayment,
@@ -69,6 +70,7 @@ for _model in (
     Meter,
     Plan,
     Customer,
+    CreditGrant,
     Charge,
     Subscription,
     SubscriptionItem,

@@ -28,6 +28,12 @@ OBJECTS: list[dict[str, Any]] = [
     },
     customer(),
     {"id": "ch_1", "object": "charge", "customer": "cus_1", "amount": 5, "currency": "usd"},
+    {
+        "id": "credgr_1",
+        "object": "billing.credit_grant",
+        "customer": "cus_1",
+        "amount": {"monetary": {"currency": "usd", "value": 1000}},
+    },
     subscription({"id": "si_1", "price": "price_1"}),
     {
         "id": "in_1",

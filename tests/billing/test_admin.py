@@ -26,6 +26,7 @@ OBJECTS: dict[str, dict[str, Any]] = {
     "meter": {"id": "mtr_1", "object": "billing.meter", "event_name": "comp_1"},
     "plan": {"id": "price_1", "object": "price", "product": "prod_1"},
     "customer": {"id": "cus_1", "object": "customer", "email": "ada@example.org"},
+    "creditgrant": {"id": "credgr_1", "object": "billing.credit_grant", "customer": "cus_1"},
     "charge": {"id": "ch_1", "object": "charge", "amount": 5, "currency": "usd"},
     "subscription": {
         "id": "sub_1",

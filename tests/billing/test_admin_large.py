@@ -17,7 +17,17 @@ from tests.billing.stripe_objects import customer, item, put, subscription
 from tests.core.builders import statements
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LISTS = ("charge", "customer", "event", "invoice", "invoicepayment", "meter", "plan", "product")
+LISTS = (
+    "charge",
+    "creditgrant",
+    "customer",
+    "event",
+    "invoice",
+    "invoicepayment",
+    "meter",
+    "plan",
+    "product",
+)
 MORE_LISTS = ("reservation", "subscription", "subscriptionitem", "sync", "usagerecord", "intent")
 
 

@@ -26,7 +26,7 @@ def shop() -> Iterator[Shop]:
     standin.add_webhook("https://site.example/billing/webhook/", secret="whsec_tests")
     shop = open_shop(in_process(standin))
     v1 = shop.account.v1
-    product = shop.price.product
+    product, grant = shop.price.product, shop.grant(1)
     for number in range(1, LONGEST):
         standin.advance(seconds=60)
         v1.customers.update(shop.customer.id, {"email": f"ada{number}@example.org"})
@@ -34,6 +34,7 @@ def shop() -> Iterator[Shop]:
         v1.prices.update(shop.price.id, {"metadata": {"number": str(number)}})
         v1.billing.meters.update(shop.meter.id, {"display_name": f"Epidemic {number}"})
         v1.subscriptions.update(shop.subscription.id, {"metadata": {"number": str(number)}})
+        v1.billing.credit_grants.update(grant.id, {"metadata": {"number": str(number)}})
     shop.use(1_500_000, "first")
     shop.next_month()
     standin.advance(seconds=60)
@@ -43,6 +44,7 @@ def shop() -> Iterator[Shop]:
         v1.refunds.create({"charge": standin.store.where("charge")[0]["id"], "amount": 10})
     v1.invoices.update(standin.store.where("invoice")[0]["id"], {"description": "Thanks"})
     standin.advance(seconds=60)
+    v1.billing.credit_grants.expire(grant.id)
     v1.subscriptions.cancel(shop.subscription.id)
     standin.advance(seconds=60)
     v1.customers.delete(shop.customer.id)
@@ -101,7 +103,16 @@ def truth(shop: Shop, obj: Json) -> tuple[Any, ...]:
     return () if kept.get("deleted") else tuple(map(str, model.columns(kept).values()))
 
 
-KINDS = ["product", "billing.meter", "price", "customer", "charge", "subscription", "invoice"]
+KINDS = [
+    "product",
+    "billing.meter",
+    "billing.credit_grant",
+    "price",
+    "customer",
+    "charge",
+    "subscription",
+    "invoice",
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)

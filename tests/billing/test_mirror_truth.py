@@ -30,6 +30,7 @@ def shop() -> Iterator[Shop]:
     shop.account.v1.customers.update(shop.customer.id, {"email": "ada@new.example"})
     shop.use(20, "second")
     shop.next_month()
+    shop.grant(1, name="Welcome")
     yield shop
     standin.close()
 

@@ -10,7 +10,6 @@ import stripe
 from tests.billing.standin_rig import Account, Shop, open_shop
 
 DAY = 86400
-METERED = {"scope": {"price_type": "metered"}}
 # At a hundredth of a cent: so many units are a dollar.
 DOLLAR = 1_000_000
 
@@ -19,18 +18,6 @@ DOLLAR = 1_000_000
 def shop(account: Account) -> Shop:
     """A subscribed customer, by both transports."""
     return open_shop(account)
-
-
-def granted(shop: Shop, value: int = 1000, **more: Any) -> Any:
-    """Credit in US cents, for every metered price unless told otherwise."""
-    return shop.account.v1.billing.credit_grants.create(
-        {
-            "customer": shop.customer.id,
-            "amount": {"type": "monetary", "monetary": {"currency": "usd", "value": value}},
-            "applicability_config": METERED,
-            **more,
-        }
-    )
 
 
 def left(shop: Shop, **scope: Any) -> list[tuple[str, int, int]]:
@@ -78,7 +65,7 @@ def billed(shop: Shop, dollars: int) -> Any:
 
 def test_a_grant_is_there_at_once(shop: Shop) -> None:
     """It is told of by events, and counted in the summary."""
-    granted(shop)
+    shop.grant()
 
     told = [name for name in shop.event_types() if "credit" in name]
     assert (left(shop), told) == (
@@ -94,7 +81,7 @@ def test_without_a_grant_there_is_no_balance(shop: Shop) -> None:
 
 def test_credit_pays_for_metered_lines_when_the_invoice_is_finalised(shop: Shop) -> None:
     """The line keeps its amount; the total is what is left to pay."""
-    granted(shop)
+    shop.grant()
 
     invoice = billed(shop, 25)
 
@@ -111,7 +98,7 @@ def test_credit_pays_for_metered_lines_when_the_invoice_is_finalised(shop: Shop)
 
 def test_credit_that_pays_everything_leaves_the_rest(shop: Shop) -> None:
     """Nothing is charged, and the invoice is paid."""
-    granted(shop)
+    shop.grant()
 
     invoice = billed(shop, 4)
 
@@ -125,7 +112,7 @@ def test_credit_that_pays_everything_leaves_the_rest(shop: Shop) -> None:
 
 def test_a_draft_and_a_preview_use_no_credit(shop: Shop) -> None:
     """It is taken when the invoice is finalised, no sooner."""
-    granted(shop)
+    shop.grant()
     shop.use(4 * DOLLAR, "run")
     shop.account.world.advance(seconds=1)
     preview = shop.account.v1.invoices.create_preview({"subscription": shop.subscription.id})
@@ -138,7 +125,7 @@ def test_a_draft_and_a_preview_use_no_credit(shop: Shop) -> None:
 
 def test_credit_does_not_pay_for_what_is_not_metered(shop: Shop) -> None:
     """An amount on an invoice by hand is nobody's usage."""
-    granted(shop)
+    shop.grant()
     v1, customer = shop.account.v1, shop.customer.id
     draft = v1.invoices.create({"customer": customer, "currency": "usd"})
     v1.invoice_items.create({"customer": customer, "invoice": draft.id, "amount": 700})
@@ -151,10 +138,10 @@ def test_credit_does_not_pay_for_what_is_not_metered(shop: Shop) -> None:
 def test_grants_are_used_by_priority_then_expiry_then_category(shop: Shop) -> None:
     """What is urgent goes first, what was paid for last."""
     soon = shop.account.world.now() + 60 * DAY
-    granted(shop, 100, name="paid")
-    granted(shop, 100, name="promotional", category="promotional")
-    granted(shop, 100, name="expiring", expires_at=soon)
-    granted(shop, 100, name="urgent", priority=1)
+    shop.grant(100, name="paid")
+    shop.grant(100, name="promotional", category="promotional")
+    shop.grant(100, name="expiring", expires_at=soon)
+    shop.grant(100, name="urgent", priority=1)
 
     billed(shop, 4)
 
@@ -165,7 +152,7 @@ def test_grants_are_used_by_priority_then_expiry_then_category(shop: Shop) -> No
 def test_a_grant_for_certain_prices_pays_for_those(shop: Shop) -> None:
     """It is in the summary of those prices only."""
     prices = [{"id": shop.price.id}]
-    granted(shop, applicability_config={"scope": {"prices": prices}})
+    shop.grant(applicability_config={"scope": {"prices": prices}})
     balances = (left(shop), left(shop, prices=prices))
 
     invoice = billed(shop, 25)
@@ -176,7 +163,7 @@ def test_a_grant_for_certain_prices_pays_for_those(shop: Shop) -> None:
 def test_a_grant_in_another_currency_pays_nothing(shop: Shop) -> None:
     """Nobody converts credit."""
     euros = {"type": "monetary", "monetary": {"currency": "eur", "value": 1000}}
-    granted(shop, amount=euros)
+    shop.grant(amount=euros)
 
     invoice = billed(shop, 25)
 
@@ -185,14 +172,14 @@ def test_a_grant_in_another_currency_pays_nothing(shop: Shop) -> None:
 
 def test_a_grant_of_later_is_in_the_ledger_only(shop: Shop) -> None:
     """It pays for invoices that are finalised once it is in force."""
-    granted(shop, effective_at=shop.account.world.now() + 60 * DAY)
+    shop.grant(effective_at=shop.account.world.now() + 60 * DAY)
 
     assert left(shop) == [("usd", 0, 1000)]
 
 
 def test_a_grant_expires_by_itself(shop: Shop) -> None:
     """What is left is gone, and told of."""
-    granted(shop, name="short", expires_at=shop.account.world.now() + DAY)
+    shop.grant(name="short", expires_at=shop.account.world.now() + DAY)
 
     shop.account.world.advance(seconds=DAY)
 
@@ -204,7 +191,7 @@ def test_a_grant_expires_by_itself(shop: Shop) -> None:
 
 def test_a_grant_is_expired_by_hand(shop: Shop) -> None:
     """At once, and once."""
-    grant = granted(shop)
+    grant = shop.grant()
     expired = shop.account.v1.billing.credit_grants.expire(grant.id)
 
     with pytest.raises(stripe.InvalidRequestError):
@@ -215,14 +202,14 @@ def test_a_grant_is_expired_by_hand(shop: Shop) -> None:
 
 def test_an_unused_grant_is_voided(shop: Shop) -> None:
     """As if it had not been given."""
-    voided = shop.account.v1.billing.credit_grants.void_grant(granted(shop).id)
+    voided = shop.account.v1.billing.credit_grants.void_grant(shop.grant().id)
 
     assert (voided.voided_at is None, left(shop)) == (False, [("usd", 0, 0)])
 
 
 def test_a_used_grant_cannot_be_voided(shop: Shop) -> None:
     """Some of it has paid for an invoice."""
-    grant = granted(shop)
+    grant = shop.grant()
     billed(shop, 4)
 
     with pytest.raises(stripe.InvalidRequestError):
@@ -233,7 +220,7 @@ def test_a_used_grant_cannot_be_voided(shop: Shop) -> None:
 
 def test_a_voided_invoice_gives_its_credit_back(shop: Shop) -> None:
     """What it had used can be used again."""
-    granted(shop)
+    shop.grant()
     shop.use(25 * DOLLAR, "run")
     shop.account.world.advance(months=1)
     opened = shop.account.v1.invoices.finalize_invoice(shop.invoices()[0].id)
@@ -246,7 +233,7 @@ def test_a_voided_invoice_gives_its_credit_back(shop: Shop) -> None:
 def test_expiry_can_be_moved(shop: Shop) -> None:
     """The moment that was moved away does nothing."""
     now = shop.account.world.now()
-    grant = granted(shop, expires_at=now + DAY)
+    grant = shop.grant(expires_at=now + DAY)
     shop.account.v1.billing.credit_grants.update(grant.id, {"expires_at": now + 3 * DAY})
 
     shop.account.world.advance(seconds=2 * DAY)
@@ -268,4 +255,4 @@ def test_expiry_can_be_moved(shop: Shop) -> None:
 def test_what_no_grant_can_be_is_refused(shop: Shop, wrong: dict[str, Any]) -> None:
     """As Stripe's reference has it."""
     with pytest.raises(stripe.InvalidRequestError):
-        granted(shop, **wrong)
+        shop.grant(**wrong)

@@ -75,13 +75,7 @@ def credit_left(shop: Shop) -> dict[str, Any]:
     """The summary of a customer's credit, after a grant of ten dollars."""
     v1, customer = shop.account.v1, shop.customer.id
     scope = {"price_type": "metered"}
-    v1.billing.credit_grants.create(
-        {
-            "customer": customer,
-            "amount": {"type": "monetary", "monetary": {"currency": "usd", "value": 1000}},
-            "applicability_config": {"scope": scope},
-        }
-    )
+    shop.grant()
     wanted = {"type": "applicability_scope", "applicability_scope": scope}
     summary = v1.billing.credit_balance_summary.retrieve({"customer": customer, "filter": wanted})
     return dict(summary.to_dict(for_json=True))
@@ -110,11 +104,10 @@ def everything(shop_account: Account) -> dict[str, list[dict[str, Any]]]:
         }
     )
     v1.billing_portal.sessions.create({"customer": shop.customer.id})
-    left = credit_left(shop)
     start = shop.subscription.start_date // 60 * 60
     window = {"start_time": start, "end_time": start + 120, "customer": shop.customer.id}
     used = v1.billing.meters.event_summaries.list(shop.meter.id, window).data
-    world = shop_account.world
+    world, left = shop_account.world, credit_left(shop)
     found = {kind: [world.view(obj) for obj in world.store.where(kind)] for kind in CLASSES}
     found["billing.meter_event"] = [shop.use(1, "run-2").to_dict(for_json=True)]
     found["billing.meter_event_summary"] = [one.to_dict(for_json=True) for one in used]
