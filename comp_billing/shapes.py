@@ -208,6 +208,13 @@ def line_product(line: dict[str, Any]) -> str | None:
     return ref(details.get("product")) or ref(mapping(line.get("price")).get("product"))
 
 
+def line_price(line: dict[str, Any]) -> str | None:
+    """The price of an invoice line: under ``pricing`` since 2025-03-31; an object of its own, or a
+    plan, before."""
+    details = mapping(mapping(line.get("pricing")).get("price_details"))
+    return ref(details.get("price")) or item_price(line)
+
+
 def line_item(line: dict[str, Any]) -> str | None:
     """The subscription item of an invoice line: under ``parent`` since 2025-03-31."""
     details = mapping(mapping(line.get("parent")).get("subscription_item_details"))

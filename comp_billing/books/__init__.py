@@ -1,0 +1,11 @@
+"""The books: runs, usage records, Stripe's totals and invoice lines, compared.
+
+``Reconciler`` compares customer by customer; ``comp_reconcile`` and the admin show what it finds.
+"""
+
+from comp_billing.books.entries import Span
+from comp_billing.books.printed import as_json, table
+from comp_billing.books.reconciling import Reconciler
+from comp_billing.books.rows import Difference, Row
+
+__all__ = ["Difference", "Reconciler", "Row", "Span", "as_json", "table"]
