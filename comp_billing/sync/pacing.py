@@ -36,7 +36,8 @@ class TokenBucket:
         with self._lock:
             now = time.monotonic()
             capacity = max(1.0, per_second)
-            grown = (now - self._filled_at) * per_second
+            # A frozen clock of a test may go back.
+            grown = max(0.0, now - self._filled_at) * per_second
             self._tokens = min(capacity, self._tokens + grown)
             self._filled_at = now
             # Below zero: taken in advance, in the order of asking.
