@@ -53,6 +53,17 @@ class BillingSettings(SettingsDict):
         "How many requests a process makes of Stripe at most while it reads objects and lists.",
         types=(int, float),
     )
+    REPORT_CONCURRENCY = Setting(
+        4,
+        "How many customers' usage a worker's process reports side by side.",
+        minimum=1,
+        maximum=64,
+    )
+    REPORTS_PER_SECOND = Setting(
+        20,
+        "How many usage records a process reports to Stripe per second at most.",
+        types=(int, float),
+    )
     TIMEOUT_SECONDS = Setting(30, "Longest wait for an answer of Stripe's.", types=(int, float))
     NETWORK_RETRIES = Setting(2, "How often the SDK itself repeats a request that failed.")
     AUTOMATIC_TAX = Setting(False, "Whether Stripe Tax is switched on for new subscriptions.")
