@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from comp_billing import stripe_api
@@ -47,8 +47,9 @@ class Totals:
             if exc.code == "resource_missing":
                 raise Unasked from exc
             raise
-        # Stripe's numbers are floats, of whole units.
-        return sum(int(Decimal(str(entry["aggregated_value"]))) for entry in entries)
+        # Stripe's numbers are floats, ours are whole: a fraction is somebody else's, and is seen.
+        counted = sum((Decimal(str(entry["aggregated_value"])) for entry in entries), Decimal(0))
+        return int(counted.to_integral_value(ROUND_CEILING))
 
     def _entries(self, path: str, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """One for the whole window; as many pages as Stripe makes of it nevertheless."""

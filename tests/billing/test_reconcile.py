@@ -1,0 +1,417 @@
+"""``comp_reconcile``: what agrees, what waits, and each kind of difference."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from comp_billing import mirror, usage
+from comp_billing.models import Correction, Invoice, Reservation, UsageRecord
+from comp_core.models import Run
+from tests.billing.books import Ledger, books_as_json, ledger, reconciled
+from tests.billing.builders import ended, used
+
+__all__ = ["ledger"]
+
+
+def codes(*options: str) -> tuple[int, list[tuple[str, list[str]]]]:
+    """Exit status, and code and ids of every difference."""
+    status, rows = books_as_json(*options)
+    return status, [(one["code"], one["ids"]) for row in rows for one in row["differences"]]
+
+
+def waits(*options: str) -> tuple[int, list[list[str]]]:
+    """Exit status, and what each row waits for."""
+    status, rows = books_as_json(*options)
+    return status, [row["waiting"] for row in rows]
+
+
+def changed(record: UsageRecord, **values: Any) -> UsageRecord:
+    """The record as somebody else left it."""
+    UsageRecord.objects.filter(pk=record.pk).update(**values)
+    record.refresh_from_db()
+    return record
+
+
+def edit_line(**fields: Any) -> str:
+    """The one invoice of the mirror with another first line; the line's id."""
+    invoice = Invoice.objects.get()
+    line = invoice.data["lines"]["data"][0]
+    line.update(fields)
+    invoice.save()
+    return str(line["id"])
+
+
+def count_at_stripe(ledger: Ledger, record: UsageRecord, value: int) -> None:
+    """Stripe's ledger says something else of one record."""
+    sql = "UPDATE usage SET value = ? WHERE identifier = ?"
+    ledger.site.standin.store.run(sql, value, str(record.pk))
+
+
+def test_a_month_that_agrees(ledger: Ledger) -> None:
+    """Four sources say the same, and the line is rounded once."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ledger.use(project, payer, seconds="2.5")
+    ledger.use(project, payer, seconds="3.000001")
+    ledger.turn()
+
+    status, (row,) = books_as_json()
+
+    names = ("runs", "cost", "value", "units", "counted", "invoiced", "invoiced_amount_minor")
+    assert (status, [row[name] for name in names], row["residue_minor"], row["waiting"]) == (
+        0,
+        [2, "0.055", "0.055", {"accepted": 55000}, 55000, "55000", 6],
+        "0.5",
+        [],
+    )
+
+
+def test_what_has_yet_to_happen_is_no_difference(ledger: Ledger) -> None:
+    """Usage not sent, not counted, and not invoiced yet, is shown as waiting."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ledger.site.standin.settings["summary_lag_seconds"] = 600
+    ledger.use(project, payer)
+    used(project, payer)
+    ledger.pass_time(seconds=60)
+
+    assert waits() == (0, [["not invoiced yet", "25000 units not counted yet", "not sent yet"]])
+
+
+def test_the_time_told_to_stripe_decides_the_period(ledger: Ledger) -> None:
+    """Usage that is sent after its period belongs to the next."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    used(project, payer)
+    ledger.turn()
+    usage.report_due()
+    ledger.settle()
+
+    status, rows = books_as_json()
+
+    assert (status, [(row["start"], row["units"]) for row in rows]) == (
+        0,
+        [("2026-02-10T09:30:07+00:00", {"accepted": 25000})],
+    )
+
+
+# -- runs and records
+
+
+def test_a_billable_run_without_a_record(ledger: Ledger) -> None:
+    """Its money was settled, and nothing will be billed."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    record = used(project, payer)
+    record.delete()
+
+    assert codes() == (1, [("unrecorded", [str(record.run_id)])])
+
+
+def test_a_run_that_was_never_settled(ledger: Ledger) -> None:
+    """Succeeded without the meter being told."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    record = used(project, payer)
+    record.delete()
+    Reservation.objects.update(settled_amount=None)
+
+    status, (row,) = books_as_json()
+
+    (found,) = row["differences"]
+    assert (status, found["text"]) == (
+        1,
+        "A run that cost 0.025000 USD was never settled: it has no usage record.",
+    )
+
+
+def test_runs_from_before_billing_are_no_difference(ledger: Ledger) -> None:
+    """They were permitted without a reservation: nothing is billed retroactively."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ledger.site.configure(SECRET_KEY="")
+    ended(Run.objects.create(owner=payer, payer=payer, project=project, server_cost=1))
+    ledger.site.configure(SECRET_KEY="sk_test_standin")
+
+    assert books_as_json() == (0, [])
+
+
+@pytest.mark.parametrize("off", [1, -1, 24_999])
+def test_a_quantity_that_is_not_its_cost(ledger: Ledger, off: int) -> None:
+    """Off by one unit is wrong already."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    record = used(project, payer)
+    changed(record, quantity=record.quantity + off)
+
+    assert codes() == (1, [("quantity", [str(record.pk)])])
+
+
+def test_a_record_of_a_run_that_failed(ledger: Ledger) -> None:
+    """Only success costs."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    record = used(project, payer)
+    Run.objects.update(status="failed", run_cost=None)
+
+    assert codes() == (1, [("run_not_billable", [str(record.pk)])])
+
+
+def test_a_record_billed_to_somebody_else(ledger: Ledger) -> None:
+    """The payer of the run is another."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    record = used(project, payer)
+    Run.objects.update(payer=ledger.site.subscriber("bob"))
+
+    assert codes() == (1, [("payer", [str(record.pk)])])
+
+
+# -- states that explain
+
+
+@pytest.mark.parametrize("state", ["ambiguous", "sending", "cancelled"])
+@pytest.mark.parametrize("counted", [0, 25_000])
+def test_what_may_be_counted_explains_both(ledger: Ledger, state: str, counted: int) -> None:
+    """Stripe may have it, or not: the state says that nobody knows."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    record = ledger.use(project, payer)
+    count_at_stripe(ledger, record, counted)
+    ledger.turn()
+    changed(record, state=state, modified=timezone.now())
+
+    assert codes() == (0, [])
+
+
+@pytest.mark.parametrize("state", ["rejected", "expired", "waived", "empty"])
+def test_what_is_not_billed_is_not_counted(ledger: Ledger, state: str) -> None:
+    """These states say that Stripe does not have it, and so it is."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    record = ledger.use(project, payer)
+    count_at_stripe(ledger, record, 0)
+    ledger.turn()
+    changed(record, state=state)
+
+    assert codes() == (0, [])
+
+
+@pytest.mark.parametrize("state", ["rejected", "expired", "waived", "pending"])
+def test_what_was_counted_although_it_is_not_billed(ledger: Ledger, state: str) -> None:
+    """The state says that Stripe does not have it, and Stripe does."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    record = ledger.use(project, payer)
+    ledger.turn()
+    changed(record, state=state)
+
+    status, found = codes()
+
+    assert (status, [code for code, _ids in found]) == (1, ["line_excess", "unknown_usage"])
+
+
+def test_a_credit_explains_what_was_waived_and_counted(ledger: Ledger) -> None:
+    """The customer has the money back."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    record = ledger.use(project, payer)
+    ledger.turn()
+    changed(record, state="waived")
+    Correction.objects.create(record=record, kind="credit", reason="counted", amount=1)
+
+    assert codes() == (0, [])
+
+
+def test_what_was_taken_back_long_ago_is_not_counted(ledger: Ledger) -> None:
+    """After a while Stripe's totals must be without it."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    record = changed(ledger.use(project, payer), state="cancelled")
+    ledger.settle()
+    changed(record, modified=timezone.now() - timedelta(hours=1))
+
+    assert codes() == (1, [("unknown_usage", [str(record.pk)])])
+
+
+# -- Stripe's totals
+
+
+def test_accepted_usage_that_was_not_counted(ledger: Ledger) -> None:
+    """The record is found among others, by asking for ever fewer minutes."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ledger.use(project, payer)
+    ledger.pass_time(seconds=3600 * 24 * 11)
+    lost = ledger.use(project, payer)
+    ledger.pass_time(seconds=3600 * 24 * 3)
+    ledger.use(project, payer)
+    count_at_stripe(ledger, lost, 0)
+    ledger.settle()
+
+    assert codes() == (1, [("uncounted", [str(lost.pk)])])
+
+
+def test_usage_that_something_else_has_reported(ledger: Ledger) -> None:
+    """Stripe's total holds more than we know of; the minute is told."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    record = ledger.use(project, payer)
+    count_at_stripe(ledger, record, record.quantity + 7)
+    ledger.settle()
+
+    status, (row,) = books_as_json()
+
+    (found,) = row["differences"]
+    assert (status, found["text"]) == (
+        1,
+        "Stripe has counted 25007 units, 25000 at most are ours:"
+        " 2026-01-10 09:30 – 2026-01-10 09:31.",
+    )
+
+
+def test_usage_reported_where_we_have_none(ledger: Ledger) -> None:
+    """A period of which we know nothing is asked for too."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    changed(ledger.use(project, payer), stripe_customer_id="cus_other")
+    ledger.settle()
+
+    assert codes() == (1, [("unknown_usage", [])])
+
+
+def test_minutes_at_the_turn_are_counted_once(ledger: Ledger) -> None:
+    """Usage on both sides of a turn within one minute: periods are seconds, totals minutes."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ledger.pass_time(seconds=31 * 24 * 3600 - 3)
+    ledger.use(project, payer)
+    ledger.pass_time(seconds=6)
+    ledger.use(project, payer)
+    ledger.turn()
+
+    status, rows = books_as_json()
+
+    assert (status, [(row["units"], row["counted"], row["invoiced"]) for row in rows]) == (
+        0,
+        [({"accepted": 25000}, 0, "25000"), ({"accepted": 25000}, 50000, "25000")],
+    )
+
+
+def test_a_customer_that_stripe_has_deleted(ledger: Ledger) -> None:
+    """Nobody can say what was counted; what is here is compared."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ledger.use(project, payer)
+    ledger.settle()
+    store = ledger.site.standin.store
+    (customer,) = store.where("customer")
+    store.put({**customer, "deleted": True})
+
+    assert waits() == (
+        0,
+        [["not invoiced yet", "Stripe no longer has the customer, or the meter"]],
+    )
+
+
+# -- lines of invoices
+
+
+@pytest.mark.parametrize(
+    ("quantity", "amount", "code"),
+    [("24999", 2, "line_short"), ("25001", 3, "line_excess"), ("25000.5", 3, "line_excess")],
+)
+def test_a_line_of_another_quantity(ledger: Ledger, quantity: str, amount: int, code: str) -> None:
+    """Off by one unit, or by less, either way."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ledger.use(project, payer)
+    ledger.turn()
+    line = edit_line(quantity_decimal=quantity, amount=amount)
+
+    assert codes("--offline") == (1, [(code, [line])])
+
+
+def test_a_line_of_another_amount(ledger: Ledger) -> None:
+    """More than one rounding to the minor unit explains."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ledger.use(project, payer)
+    ledger.turn()
+    line = edit_line(amount=4)
+
+    assert codes("--offline") == (1, [("line_amount", [line])])
+
+
+@pytest.mark.parametrize("amount", [2, 3])
+def test_either_half_is_right(ledger: Ledger, amount: int) -> None:
+    """2.5 cents may be billed as 2 or as 3; the residue is shown."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ledger.use(project, payer)
+    ledger.turn()
+    edit_line(amount=amount)
+
+    status, (row,) = books_as_json("--offline")
+
+    assert (status, Decimal(row["residue_minor"])) == (0, amount - Decimal("2.5"))
+
+
+def test_time_that_is_billed_twice(ledger: Ledger) -> None:
+    """Two items on one meter: what the second line bills was not used again."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ledger.use(project, payer)
+    ledger.turn()
+    again = Invoice.objects.get().data
+    (line,) = again["lines"]["data"]
+    line["id"], line["period"]["start"] = "il_again", line["period"]["start"] - 60
+    mirror.upsert([{**again, "id": "in_again"}], as_of=2_000_000_000, rank=2, api_version="")
+
+    status, found = codes("--offline")
+
+    assert (status, [code for code, _ids in found]) == (1, ["line_excess"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"status": "draft"}, "the invoice is still a draft"),
+        ({"status": "void"}, "the invoice is void: this usage is not billed"),
+        (
+            {"fetch_at": "2026-02-01T00:00Z"},
+            "the invoice is not here whole: the worker, or comp_sync_stripe invoice, fetches it",
+        ),
+    ],
+)
+def test_an_invoice_that_says_nothing_yet(
+    ledger: Ledger, fields: dict[str, Any], word: str
+) -> None:
+    """A draft changes, a void one bills nothing, one in doubt is fetched first."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ledger.use(project, payer)
+    ledger.turn()
+    edit_line(quantity_decimal="1", amount=0)
+    Invoice.objects.update(**fields)
+
+    assert waits("--offline") == (0, [[word]])
+
+
+def test_usage_that_no_invoice_bills(ledger: Ledger) -> None:
+    """The period is over for more than a day, and there is no line."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ledger.use(project, payer)
+    ledger.turn()
+    Invoice.objects.all().delete()
+    first = codes("--offline")
+    ledger.frozen.tick(timedelta(days=1))
+    ledger.site.standin.advance(seconds=24 * 3600)
+
+    assert (first, codes("--offline")) == ((0, []), (1, [("not_invoiced", [])]))
+
+
+def test_prints_a_table(ledger: Ledger) -> None:
+    """Aligned columns; what waits and what differs stands below its row, with what to do."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ledger.use(project, payer)
+    ledger.turn()
+    line = edit_line(quantity_decimal="24999", amount=2)
+    invoice = Invoice.objects.get().pk
+
+    status, text = reconciled("--offline")
+
+    customer = UsageRecord.objects.get().stripe_customer_id
+    head, row, *below = text.splitlines()
+    assert (status, head.split()[:2], row.split(), below) == (
+        1,
+        ["customer", "project"],
+        [customer, "project-1", "2026-01-10", "09:30", "2026-02-10", "09:30", "1", "0.025", "USD"]
+        + ["25,000", "25,000", "0", "0", "0", "-", "24,999", "$0.02", "-0.4999"],
+        [
+            f"    DIFFERS (line_short): {invoice}: 24999 units billed of 25000 accepted.",
+            f"        {line}",
+            "        Bill the rest by hand, or let it be: the customer has paid too little.",
+        ],
+    )
