@@ -49,6 +49,7 @@ class CompBillingConfig(AppConfig):
             cap_warnings,
             cards,
             catalog,
+            credit,
             customers,
             event_retention,
             events,
@@ -65,7 +66,7 @@ class CompBillingConfig(AppConfig):
         from comp_core.maintenance import register_loop
 
         # Imported for their handlers of events.
-        self.handler_modules = (cards, charges, links, notifications, operators, rejections)
+        self.handler_modules = (cards, charges, credit, links, notifications, operators, rejections)
         register_loop("comp_billing.customers", customers.ensure_customers, seconds=30)
         register_loop("comp_billing.catalog", catalog.plan_all, seconds=30)
         register_loop("comp_billing.items", subscriptions.ensure_items, seconds=10)
@@ -77,6 +78,7 @@ class CompBillingConfig(AppConfig):
         register_loop("comp_billing.gaps", gaps.repair_undelivered, seconds=gaps.pause)
         register_loop("comp_billing.retention", event_retention.remove_old_events, seconds=86_400)
         register_loop("comp_billing.cap_warnings", cap_warnings.send_due, seconds=30)
+        register_loop("comp_billing.credit", credit.refresh_due, seconds=60)
         register_loop("comp_billing.charges", mirror.mend_links, seconds=60)
 
     def _register_probes(self) -> None:
