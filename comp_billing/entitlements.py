@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from comp_billing.catalog import fits
+from comp_billing.catalog import counts_alike
 from comp_billing.customers import subject_of
 from comp_billing.models import (
     LIVE_STATUSES,
@@ -38,10 +38,13 @@ class Entitlement:
 
     @property
     def is_live(self) -> bool:
-        """Whether usage still reaches an invoice, counted in the units of the policy in force."""
+        """Whether usage still reaches an invoice, counted in the units of the policy in force. The
+        plan need not be the one on offer: an item on that of an earlier rate is yet to be moved."""
         gone = self.item.deleted or self.subscription.deleted or self.customer.deleted
         is_billed = not gone and self.subscription.status in LIVE_STATUSES
-        return is_billed and self.meter.status == "active" and fits(self.plan, get_pricing())
+        return (
+            is_billed and self.meter.status == "active" and counts_alike(self.plan, get_pricing())
+        )
 
     @property
     def is_usable(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import cast
 
 from django.db.models import Q, Sum
@@ -23,7 +23,7 @@ from comp_billing.entitlements import (
     usable_entitlement,
 )
 from comp_billing.models import Plan, Reservation, SubscriptionItem, UsageRecord, UsageState
-from comp_billing.pricing import get_pricing
+from comp_billing.pricing import get_pricing, units_of
 from comp_core.exceptions import RunRefused
 from comp_core.metering import BaseMeter, Receipt
 from comp_core.models import Run
@@ -176,9 +176,9 @@ def _to_bill(run: Run) -> Entitlement:
 
 
 def _quantity(run: Run, plan: Plan) -> int:
-    """In units of the item's own plan, which may be older than the policy now in force."""
+    """In units of the item's own plan, which may be older than the policy now in force, or than
+    the rate that the run was permitted at."""
     pricing = get_pricing()
-    if fits(plan, pricing) or not plan.amount_decimal:
+    if fits(plan, pricing, server_cost=run.server_cost) or not plan.amount_decimal:
         return pricing.quantity(run)
-    unit = money.from_minor(plan.amount_decimal, plan.currency)
-    return int(((run.run_cost or Decimal(0)) / unit).to_integral_value(ROUND_HALF_EVEN))
+    return units_of(run.run_cost, money.from_minor(plan.amount_decimal, plan.currency))

@@ -142,9 +142,10 @@ def _sold_through(obj: StripeObject) -> Project | None:
         return obj.project or _marked(obj)
     if isinstance(obj, Meter):
         return obj.project
-    if isinstance(obj, Plan) and obj.meter and fits(obj, get_pricing()):
-        return obj.meter.project
-    return None
+    if not isinstance(obj, Plan) or obj.meter is None or obj.meter.project is None:
+        return None
+    project = obj.meter.project
+    return project if fits(obj, get_pricing(), server_cost=project.server_cost) else None
 
 
 def _marked(product: Product) -> Project | None:

@@ -18,6 +18,7 @@ FOLDER = ROOT / "docs" / "reference"
 APPS = ("comp_users", "comp_core", "comp_billing")
 # Every error that the library raises and does not catch itself is defined in one of these.
 ERROR_MODULES = (
+    "comp_users.exceptions",
     "comp_core.exceptions",
     "comp_core.testing",
     "comp_billing.exceptions",
