@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.utils import timezone
 from freezegun import freeze_time
 
 from comp_billing import mirror, stripe_api, usage
-from comp_billing.models import UsageRecord
+from comp_billing.models import Invoice, UsageRecord
 from comp_users.models import Profile, Project
-from tests.billing.builders import Site, customer_of, used
+from tests.billing.builders import Site, used
 
 HOUR = 3600
 
@@ -95,3 +94,31 @@ def books_as_json(*options: str) -> tuple[int, list[dict[str, Any]]]:
     """Exit status and the document of the command."""
     status, text = reconciled("--json", *options)
     return status, json.loads(text)
+
+
+def codes(*options: str) -> tuple[int, list[tuple[str, list[str]]]]:
+    """Exit status, and code and ids of every difference."""
+    status, rows = books_as_json(*options)
+    return status, [(one["code"], one["ids"]) for row in rows for one in row["differences"]]
+
+
+def waits(*options: str) -> tuple[int, list[list[str]]]:
+    """Exit status, and what each row waits for."""
+    status, rows = books_as_json(*options)
+    return status, [row["waiting"] for row in rows]
+
+
+def changed(record: UsageRecord, **values: Any) -> UsageRecord:
+    """The record as somebody else left it."""
+    UsageRecord.objects.filter(pk=record.pk).update(**values)
+    record.refresh_from_db()
+    return record
+
+
+def edit_line(**fields: Any) -> str:
+    """The one invoice of the mirror with another first line; the line's id."""
+    invoice = Invoice.objects.get()
+    line = invoice.data["lines"]["data"][0]
+    line.update(fields)
+    invoice.save()
+    return str(line["id"])

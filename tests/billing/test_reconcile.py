@@ -3,47 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from comp_billing import mirror, usage
-from comp_billing.models import Correction, Invoice, Reservation, UsageRecord
+from comp_billing import usage
+from comp_billing.models import Correction, Reservation, UsageRecord
 from comp_core.models import Run
-from tests.billing.books import Ledger, books_as_json, ledger, reconciled
+from tests.billing.books import Ledger, books_as_json, changed, codes, ledger, waits
 from tests.billing.builders import ended, used
 
 __all__ = ["ledger"]
-
-
-def codes(*options: str) -> tuple[int, list[tuple[str, list[str]]]]:
-    """Exit status, and code and ids of every difference."""
-    status, rows = books_as_json(*options)
-    return status, [(one["code"], one["ids"]) for row in rows for one in row["differences"]]
-
-
-def waits(*options: str) -> tuple[int, list[list[str]]]:
-    """Exit status, and what each row waits for."""
-    status, rows = books_as_json(*options)
-    return status, [row["waiting"] for row in rows]
-
-
-def changed(record: UsageRecord, **values: Any) -> UsageRecord:
-    """The record as somebody else left it."""
-    UsageRecord.objects.filter(pk=record.pk).update(**values)
-    record.refresh_from_db()
-    return record
-
-
-def edit_line(**fields: Any) -> str:
-    """The one invoice of the mirror with another first line; the line's id."""
-    invoice = Invoice.objects.get()
-    line = invoice.data["lines"]["data"][0]
-    line.update(fields)
-    invoice.save()
-    return str(line["id"])
 
 
 def count_at_stripe(ledger: Ledger, record: UsageRecord, value: int) -> None:
@@ -297,121 +267,4 @@ def test_a_customer_that_stripe_has_deleted(ledger: Ledger) -> None:
     assert waits() == (
         0,
         [["not invoiced yet", "Stripe no longer has the customer, or the meter"]],
-    )
-
-
-# -- lines of invoices
-
-
-@pytest.mark.parametrize(
-    ("quantity", "amount", "code"),
-    [("24999", 2, "line_short"), ("25001", 3, "line_excess"), ("25000.5", 3, "line_excess")],
-)
-def test_a_line_of_another_quantity(ledger: Ledger, quantity: str, amount: int, code: str) -> None:
-    """Off by one unit, or by less, either way."""
-    project, payer = ledger.site.shop(), ledger.site.subscriber()
-    ledger.use(project, payer)
-    ledger.turn()
-    line = edit_line(quantity_decimal=quantity, amount=amount)
-
-    assert codes("--offline") == (1, [(code, [line])])
-
-
-def test_a_line_of_another_amount(ledger: Ledger) -> None:
-    """More than one rounding to the minor unit explains."""
-    project, payer = ledger.site.shop(), ledger.site.subscriber()
-    ledger.use(project, payer)
-    ledger.turn()
-    line = edit_line(amount=4)
-
-    assert codes("--offline") == (1, [("line_amount", [line])])
-
-
-@pytest.mark.parametrize("amount", [2, 3])
-def test_either_half_is_right(ledger: Ledger, amount: int) -> None:
-    """2.5 cents may be billed as 2 or as 3; the residue is shown."""
-    project, payer = ledger.site.shop(), ledger.site.subscriber()
-    ledger.use(project, payer)
-    ledger.turn()
-    edit_line(amount=amount)
-
-    status, (row,) = books_as_json("--offline")
-
-    assert (status, Decimal(row["residue_minor"])) == (0, amount - Decimal("2.5"))
-
-
-def test_time_that_is_billed_twice(ledger: Ledger) -> None:
-    """Two items on one meter: what the second line bills was not used again."""
-    project, payer = ledger.site.shop(), ledger.site.subscriber()
-    ledger.use(project, payer)
-    ledger.turn()
-    again = Invoice.objects.get().data
-    (line,) = again["lines"]["data"]
-    line["id"], line["period"]["start"] = "il_again", line["period"]["start"] - 60
-    mirror.upsert([{**again, "id": "in_again"}], as_of=2_000_000_000, rank=2, api_version="")
-
-    status, found = codes("--offline")
-
-    assert (status, [code for code, _ids in found]) == (1, ["line_excess"])
-
-
-@pytest.mark.parametrize(
-    ("fields", "word"),
-    [
-        ({"status": "draft"}, "the invoice is still a draft"),
-        ({"status": "void"}, "the invoice is void: this usage is not billed"),
-        (
-            {"fetch_at": "2026-02-01T00:00Z"},
-            "the invoice is not here whole: the worker, or comp_sync_stripe invoice, fetches it",
-        ),
-    ],
-)
-def test_an_invoice_that_says_nothing_yet(
-    ledger: Ledger, fields: dict[str, Any], word: str
-) -> None:
-    """A draft changes, a void one bills nothing, one in doubt is fetched first."""
-    project, payer = ledger.site.shop(), ledger.site.subscriber()
-    ledger.use(project, payer)
-    ledger.turn()
-    edit_line(quantity_decimal="1", amount=0)
-    Invoice.objects.update(**fields)
-
-    assert waits("--offline") == (0, [[word]])
-
-
-def test_usage_that_no_invoice_bills(ledger: Ledger) -> None:
-    """The period is over for more than a day, and there is no line."""
-    project, payer = ledger.site.shop(), ledger.site.subscriber()
-    ledger.use(project, payer)
-    ledger.turn()
-    Invoice.objects.all().delete()
-    first = codes("--offline")
-    ledger.frozen.tick(timedelta(days=1))
-    ledger.site.standin.advance(seconds=24 * 3600)
-
-    assert (first, codes("--offline")) == ((0, []), (1, [("not_invoiced", [])]))
-
-
-def test_prints_a_table(ledger: Ledger) -> None:
-    """Aligned columns; what waits and what differs stands below its row, with what to do."""
-    project, payer = ledger.site.shop(), ledger.site.subscriber()
-    ledger.use(project, payer)
-    ledger.turn()
-    line = edit_line(quantity_decimal="24999", amount=2)
-    invoice = Invoice.objects.get().pk
-
-    status, text = reconciled("--offline")
-
-    customer = UsageRecord.objects.get().stripe_customer_id
-    head, row, *below = text.splitlines()
-    assert (status, head.split()[:2], row.split(), below) == (
-        1,
-        ["customer", "project"],
-        [customer, "project-1", "2026-01-10", "09:30", "2026-02-10", "09:30", "1", "0.025", "USD"]
-        + ["25,000", "25,000", "0", "0", "0", "-", "24,999", "$0.02", "-0.4999"],
-        [
-            f"    DIFFERS (line_short): {invoice}: 24999 units billed of 25000 accepted.",
-            f"        {line}",
-            "        Bill the rest by hand, or let it be: the customer has paid too little.",
-        ],
     )
