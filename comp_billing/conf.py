@@ -53,6 +53,13 @@ class BillingSettings(SettingsDict):
         "How many requests a process makes of Stripe at most while it reads objects and lists.",
         types=(int, float),
     )
+    CALLS_PER_SECOND = Setting(
+        20,
+        "How many calls that create or change something a process makes of Stripe per second at"
+        " most, usage aside.",
+        types=(int, float),
+        minimum=0.01,
+    )
     REPORT_CONCURRENCY = Setting(
         4,
         "How many customers' usage a worker's process reports side by side.",

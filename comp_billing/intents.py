@@ -8,68 +8,68 @@ made before it uses another key. So nothing is lost, and nothing is made twice.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from comp_billing import clock, mirror, stripe_api
 from comp_billing.backoff import pause_seconds
-from comp_billing.exceptions import KeyReused, StripeError, StripeRefused, StripeUnavailable
+from comp_billing.conf import conf
+from comp_billing.exceptions import (
+    KeyReused,
+    StripeError,
+    StripeRateLimited,
+    StripeRefused,
+    StripeUnavailable,
+)
+from comp_billing.intent_kinds import KINDS, Kind
+from comp_billing.intent_subjects import fitting, fresh_subject
+from comp_billing.intent_table import can_intend, forget_table
 from comp_billing.models import Intent, IntentState
 from comp_billing.stripe_api import Answer
 from comp_billing.sync import accounts
+from comp_billing.sync.pacing import TokenBucket
 from comp_billing.tracing import log_error
 
+__all__ = [
+    "KINDS",
+    "Kind",
+    "Outcome",
+    "can_intend",
+    "carry_out",
+    "carry_out_due",
+    "carry_out_now",
+    "claim",
+    "forget_table",
+    "fresh_subject",
+    "intend",
+    "intend_new",
+    "is_made_by",
+    "pace",
+    "post",
+    "renew",
+    "retry",
+    "settle",
+    "tagged",
+]
 logger = logging.getLogger(__name__)
 
 # Stripe keeps idempotency keys for at least 24 hours.
 KEY_LIFETIME = timedelta(hours=23)
 # How long a claimed intent is left alone. The same key sent twice at once is harmless.
 LEASE = timedelta(seconds=120)
+# How long an intent that is not ready is left alone.
+NOT_READY = timedelta(seconds=30)
 BATCH = 100
-SUBJECT_LENGTH = 200
-
-
-def _nothing(intent: Intent, data: dict[str, Any]) -> None:
-    pass
-
-
-def _nowhere(intent: Intent) -> Answer | None:
-    return None
-
-
-def _accept_refusal(intent: Intent, error: StripeRefused) -> None:
-    pass
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """How one kind of intent is carried out. Register it in ``KINDS``.
-
-    ``send`` makes the call; ``find`` looks at Stripe for what an earlier attempt has made; the
-    answer of either is mirrored, and ``settle`` writes what follows from it, in the transaction
-    that marks the intent done. ``refused`` is the like for a refusal. With ``look_first``,
-    ``find`` precedes every attempt, so that what exists is adopted. What is not
-    ``in_background`` is left to the command that asked for it: only it can use the answer.
-    Parameters that are ``personal`` are kept until then and no longer.
-    """
-
-    send: Callable[[Intent], Answer]
-    find: Callable[[Intent], Answer | None] = _nowhere
-    settle: Callable[[Intent, dict[str, Any]], None] = _nothing
-    refused: Callable[[Intent, StripeRefused], None] = _accept_refusal
-    look_first: bool = False
-    in_background: bool = True
-    personal: tuple[str, ...] = ()
+ROUND_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,56 +80,25 @@ class Outcome:
     answer: Answer | None = None
 
 
-KINDS: dict[str, Kind] = {}
-_seen_table = threading.Event()
-
-
-def can_intend() -> bool:
-    """Whether facts become intents: there is a key, and the tables have been made.
-
-    Users and projects may be saved before that, by a ``migrate`` of other apps; the maintenance
-    loops catch up on them.
-    """
-    return stripe_api.is_configured() and (_seen_table.is_set() or _look_for_table())
-
-
-def _look_for_table() -> bool:
-    if Intent._meta.db_table in connection.introspection.table_names():
-        _seen_table.set()
-    return _seen_table.is_set()
-
-
-def forget_table(**kwargs: Any) -> None:
-    """Receiver of ``pre_migrate``: migrations may take the table away."""
-    _seen_table.clear()
+#: How fast this process makes the calls of intents.
+pace = TokenBucket()
 
 
 def intend(kind: str, subject: str, params: dict[str, Any]) -> Intent:
     """The intent about ``subject``, made now unless it was made before. Joins the transaction."""
     intent, _ = Intent.objects.get_or_create(
-        subject=_fitting(subject),
+        subject=fitting(subject),
         defaults={"kind": kind, "params": params, "next_attempt_at": timezone.now()},
     )
     return intent
 
 
-def fresh_subject(subject: str) -> str:
-    """The subject of a creation; another one when what it made once is wanted again: that of the
-    last one, which everybody who asks names alike, and until it is done too."""
-    subject = _fitting(subject, length=SUBJECT_LENGTH - 20)
-    asked = Intent.objects.filter(Q(subject=subject) | Q(subject__startswith=f"{subject}:"))
-    last = asked.order_by("-pk").first()
-    if last is None:
-        return subject
-    return f"{subject}:{last.pk}" if last.state == IntentState.SUCCEEDED else last.subject
-
-
-def _fitting(subject: str, *, length: int = SUBJECT_LENGTH) -> str:
-    """The subject, its end a digest if it is too long: Stripe's ids may have 255 characters."""
-    if len(subject) <= length:
-        return subject
-    digest = hashlib.sha256(subject.encode()).hexdigest()
-    return f"{subject[: length - len(digest) - 1]}:{digest}"
+def intend_new(kind: str, subject: str, params: dict[str, Any]) -> None:
+    """Like ``intend`` in one statement, for who expects none to be there: one that is stays."""
+    intent = Intent(
+        kind=kind, subject=fitting(subject), params=params, next_attempt_at=timezone.now()
+    )
+    Intent.objects.bulk_create([intent], ignore_conflicts=True)
 
 
 def retry(intent: Intent) -> None:
@@ -176,25 +145,39 @@ def post(path: str, intent: Intent, params: dict[str, Any]) -> Answer:
 
 
 def carry_out_due(*, kinds: Iterable[str] | None = None, limit: int = BATCH) -> int:
-    """Carry out intents that are due, oldest first; answers how many were settled.
+    """Carry out intents that are due, oldest first, for some seconds; answers how many were
+    settled.
 
     Ends early when Stripe is down, busy or closed to us, or the key is another account's: the rest
-    is as due in the next round.
+    is as due in the next round. When Stripe says how long it is busy, nothing is sent until then.
     """
-    if not stripe_api.is_configured():
+    if not stripe_api.is_configured() or pace.is_resting():
         return 0
-    settled = 0
+    settled, ends = 0, time.monotonic() + ROUND_SECONDS
     due = list(_due(kinds)[:limit])
     try:
         if due:
             # What fails now is as due in the next round.
             accounts.check(tries=1)
         for intent in due:
-            claimed = claim(intent)
-            settled += bool(claimed and carry_out(claimed).is_settled)
+            if time.monotonic() > ends:
+                break
+            settled += _carry_out_if_ready(intent)
     except StripeError as exc:
+        if isinstance(exc, StripeRateLimited):
+            pace.rest(exc.retry_after or 0)
         logger.warning("Intents wait: %s", exc)
     return settled
+
+
+def _carry_out_if_ready(intent: Intent) -> bool:
+    if not KINDS[intent.kind].ready(intent):
+        Intent.objects.filter(pk=intent.pk, attempts=intent.attempts).update(
+            next_attempt_at=timezone.now() + NOT_READY
+        )
+        return False
+    claimed = claim(intent)
+    return bool(claimed and carry_out(claimed).is_settled)
 
 
 def _due(kinds: Iterable[str] | None) -> QuerySet[Intent]:
@@ -258,22 +241,32 @@ def carry_out_now(intent: Intent) -> Answer | None:
 def _ask(kind: Kind, intent: Intent) -> Answer:
     is_stale = clock.now() - (intent.first_sent_at or clock.now()) > KEY_LIFETIME
     if kind.look_first or is_stale:
-        if found := kind.find(intent):
+        if found := _find(kind, intent):
             return found
         if is_stale:
             _renew_key(intent)
     try:
-        return kind.send(intent)
+        return _send(kind, intent)
     except KeyReused:
         pass
     except StripeUnavailable as exc:
         if not exc.replayed:
             raise
     # Under this key there is only a saved failure to be had; what it was about may exist.
-    if found := kind.find(intent):
+    if found := _find(kind, intent):
         return found
     _renew_key(intent)
+    return _send(kind, intent)
+
+
+def _send(kind: Kind, intent: Intent) -> Answer:
+    pace.take(per_second=conf.CALLS_PER_SECOND)
     return kind.send(intent)
+
+
+def _find(kind: Kind, intent: Intent) -> Answer | None:
+    pace.take(per_second=conf.CALLS_PER_SECOND)
+    return kind.find(intent)
 
 
 def _renew_key(intent: Intent) -> None:

@@ -28,6 +28,7 @@ class TokenBucket:
         self._lock = threading.Lock()
         self._tokens = 0.0
         self._filled_at = float("-inf")
+        self._rests_until = float("-inf")
         #: How many were handed out.
         self.taken = 0
 
@@ -46,6 +47,19 @@ class TokenBucket:
             wait = max(0.0, -self._tokens / per_second)
         if wait:
             time.sleep(wait)
+
+    def rest(self, seconds: float) -> None:
+        """Say that nothing is to be asked for so long, because Stripe said so; the caller looks.
+
+        Never the same for two processes, which would come back at one moment.
+        """
+        with self._lock:
+            longest = min(seconds, LONGEST_PAUSE_SECONDS)
+            pause = random.uniform(longest, 1.25 * longest)  # noqa: S311 - no secret
+            self._rests_until = time.monotonic() + pause
+
+    def is_resting(self) -> bool:
+        return time.monotonic() < self._rests_until
 
 
 _bucket = TokenBucket()
