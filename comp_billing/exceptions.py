@@ -29,6 +29,10 @@ class NoBillingAccount(BillingError):
     """Your billing account is being set up. Please try again in a minute."""
 
 
+class NoPortal(BillingError):
+    """Stripe's page for managing payment has not been set up for this site yet. Add a card here."""
+
+
 class ListBusy(BillingError):
     """Another process reads this list of Stripe's, or died within two minutes: do it later."""
 
