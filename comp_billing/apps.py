@@ -57,21 +57,29 @@ class CompBillingConfig(AppConfig):
             mirror,
             notifications,
             operators,
+            portal,
             rejections,
             subscriptions,
             usage,
         )
         from comp_billing.handlers import charges, links
         from comp_billing.sync import fetching, gaps, requests
+        from comp_billing.usage import alarms, corrections, doubt
         from comp_core.maintenance import register_loop
 
         # Imported for their handlers of events.
-        self.handler_modules = (cards, charges, credit, links, notifications, operators, rejections)
+        self.handler_modules = (
+            *(cards, charges, corrections, credit, links, notifications, operators, rejections),
+        )
+        # Imported for its kind of intent.
+        self.intent_modules = (portal,)
         register_loop("comp_billing.customers", customers.ensure_customers, seconds=30)
         register_loop("comp_billing.catalog", catalog.plan_all, seconds=30)
         register_loop("comp_billing.items", subscriptions.ensure_items, seconds=10)
         register_loop("comp_billing.intents", intents.carry_out_due, seconds=2, everywhere=True)
         register_loop("comp_billing.usage", usage.report_due, seconds=2, everywhere=True)
+        register_loop("comp_billing.doubt", doubt.settle_doubts, seconds=300)
+        register_loop("comp_billing.alarms", alarms.tell_of_unbilled, seconds=3600)
         register_loop("comp_billing.events", events.process_due_events, seconds=2, everywhere=True)
         register_loop("comp_billing.fetching", fetching.fetch_due, seconds=5)
         register_loop("comp_billing.lists", requests.read_requested, seconds=5)
@@ -97,10 +105,13 @@ class CompBillingConfig(AppConfig):
     def _register_links(self) -> None:
         from django.utils.translation import gettext_lazy as _
 
+        from comp_billing import banners
+        from comp_users import notices
         from comp_users.navigation import Link, logged_in, register
 
         covers = ("comp_billing:invoices", "comp_billing:card")
         url_name = "comp_billing:costs"
+        notices.register("comp_billing.payment_due", banners.payment_due)
         register(
             Link(label=_("Costs"), url_name=url_name, covers=covers, shown=logged_in, order=30)
         )

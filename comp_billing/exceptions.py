@@ -29,6 +29,10 @@ class NoBillingAccount(BillingError):
     """Your billing account is being set up. Please try again in a minute."""
 
 
+class CannotCorrect(BillingError):
+    """The usage cannot be corrected in this way."""
+
+
 class NoPortal(BillingError):
     """Stripe's page for managing payment has not been set up for this site yet. Add a card here."""
 

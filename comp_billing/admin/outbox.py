@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from comp_billing.admin import corrections, verbs
 from comp_billing.admin.columns import link, related
 from comp_billing.admin.filters import KindFilter
 from comp_billing.admin.large import LargeTableAdmin
@@ -44,6 +45,10 @@ class UsageRecordAdmin(LargeTableAdmin):
     search_fields = ["stripe_customer_id__startswith"]
     search_help_text = _("The id of a customer, a meter, an item, a run or a record")
     exact = ("stripe_customer_id", "meter", "subscription_item")
+    actions = [corrections.as_action(name) for name in corrections.VERBS]
+
+    def has_correct_permission(self, request: HttpRequest) -> bool:
+        return verbs.may_change(self, request)
 
     @display(description=_("record"))
     def short_id(self, record: UsageRecord) -> str:

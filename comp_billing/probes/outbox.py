@@ -22,14 +22,12 @@ from comp_billing.models import (
 )
 from comp_billing.probes.words import LOOPS, about_billing, counted
 from comp_billing.subscriptions import live_items
-from comp_billing.usage import OLDEST_USAGE, UNSETTLED
+from comp_billing.usage.limits import NEARLY_LOST, UNSETTLED
 from comp_core.doctor import Finding, ok, problem, warning
 
 # A round takes seconds; what has been due for longer finds nobody to do it.
 OVERDUE = timedelta(minutes=10)
 LONG = timedelta(hours=1)
-# Usage that has waited this long may soon be too old for Stripe.
-NEARLY_LOST = OLDEST_USAGE - timedelta(days=7)
 INTENTS = "Look at their messages in the admin, under Intents."
 USAGE = "Look at their errors in the admin, under Usage records; compare with Stripe's totals."
 

@@ -30,6 +30,12 @@ def lanes_due() -> list[Lane]:
     return list(lanes.values())
 
 
+def has_more(lanes: list[Lane]) -> bool:
+    """Whether there may be more than these, which were read at once."""
+    sizes = [len(lane) for lane in lanes]
+    return sum(sizes) >= BATCH or max(sizes) >= TURN
+
+
 def _due() -> QuerySet[UsageRecord]:
     """Nothing of a customer and meter of which an earlier record waits, or is on its way."""
     waits = UsageRecord.objects.filter(

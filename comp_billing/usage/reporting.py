@@ -27,7 +27,7 @@ from comp_billing.sync import accounts
 from comp_billing.sync.pacing import TokenBucket
 from comp_billing.usage import outcomes
 from comp_billing.usage.limits import IDENTIFIER_WINDOW, OLDEST_USAGE
-from comp_billing.usage.queue import Lane, claim, lanes_due
+from comp_billing.usage.queue import Lane, claim, has_more, lanes_due
 from comp_core.crashpoints import crashpoint
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def report_due() -> int:
             accounts.check(tries=1)
             done = _Round(lanes, ends=ends).carry_out()
             settled += done
-            if not done or time.monotonic() > ends:
+            if not done or time.monotonic() > ends or not has_more(lanes):
                 break
     except StripeError as exc:
         logger.warning("Usage waits: %s", exc)

@@ -125,7 +125,8 @@ def test_lists_that_were_read(site: Site) -> None:
     (said,) = good(mirrored.syncs)
     assert said == (
         "Lists read as a whole: 2 kinds, customer first, 30 hours ago. Never read: "
-        "billing.meter, charge, invoice_payment, price, product, subscription."
+        "billing.credit_grant, billing.meter, charge, invoice_payment, price, product, "
+        "subscription."
     )
 
 

@@ -12,6 +12,7 @@ PREFIXES = {
     "billing.meter_event_summary": "mtrusg_test_",
     "billing.credit_grant": "credgr_test_",
     "billing.credit_balance_transaction": "cbtxn_test_",
+    "customer_balance_transaction": "cbtxn_",
     "subscription": "sub_",
     "subscription_item": "si_",
     "invoice": "in_",

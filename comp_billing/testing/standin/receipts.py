@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from comp_billing.testing.standin import cards, ids, invoices, payments
+from comp_billing.testing.standin.changes import ENDED
 from comp_billing.testing.standin.errors import ApiError
 from comp_billing.testing.standin.listing import equal_to, page, slice_of
 from comp_billing.testing.standin.request import Request
@@ -89,6 +90,9 @@ def preview(world: "StandIn", asked: Request) -> Json:
     if "subscription" not in params:
         raise ApiError("The stand-in previews subscriptions only.", param="subscription")
     subscription = world.need("subscription", params["subscription"], param="subscription")
+    if subscription["status"] in ENDED:
+        text = f"No upcoming invoices for subscription: {subscription['id']}"
+        raise ApiError(text, status=404, code="invoice_upcoming_none")
     more = [_imagined(world, spec) for spec in params.get("invoice_items", [])]
     return invoices.upcoming(world, subscription, more)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from comp_billing.testing.standin import (
     accounts,
+    balances,
     cards,
     catalog,
     contract,
@@ -74,6 +75,8 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/v1/customers/{id}", customers.retrieve),
     ("POST", "/v1/customers/{id}", customers.update),
     ("DELETE", "/v1/customers/{id}", customers.delete),
+    ("POST", "/v1/customers/{id}/balance_transactions", balances.create),
+    ("GET", "/v1/customers/{id}/balance_transactions", balances.list_),
     ("GET", "/v1/customers/{id}/payment_methods", cards.list_),
     ("GET", "/v1/customers/{id}/payment_methods/{id}", cards.retrieve_own),
     ("POST", "/v1/payment_methods", cards.create),

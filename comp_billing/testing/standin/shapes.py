@@ -30,6 +30,7 @@ CLASSES: dict[str, type] = {
     "billing.credit_grant": stripe.billing.CreditGrant,
     "billing.credit_balance_transaction": stripe.billing.CreditBalanceTransaction,
     "billing.credit_balance_summary": stripe.billing.CreditBalanceSummary,
+    "customer_balance_transaction": stripe.CustomerBalanceTransaction,
     "subscription": stripe.Subscription,
     "subscription_item": stripe.SubscriptionItem,
     "invoice": stripe.Invoice,
