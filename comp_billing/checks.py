@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.apps import apps
 from django.core import checks
 from django.utils.module_loading import import_string
 
 from comp_billing import stripe_api
 from comp_billing.conf import conf
+from comp_billing.confirmation import BaseAdmission, ConfirmedEmail
 from comp_billing.metering import StripeMeter
 from comp_billing.money import is_currency
 from comp_billing.pricing import BasePricing
@@ -28,6 +30,7 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]
         *_check_webhook_secrets(),
         *_check_currency(),
         *_check_paths(),
+        *_check_sign_up(),
         *_check_meter(),
         *_check_sdk(),
     ]
@@ -144,6 +147,49 @@ def _check_paths() -> list[checks.CheckMessage]:
             )
         )
     return messages
+
+
+def _check_sign_up() -> list[checks.CheckMessage]:
+    messages: list[checks.CheckMessage] = []
+    admission = _imported(conf.CUSTOMER_WHEN)
+    if not (isinstance(admission, type) and issubclass(admission, BaseAdmission)):
+        messages.append(
+            checks.Error(
+                "The rule for who becomes a customer is none.",
+                hint="Name a subclass of comp_billing.confirmation.BaseAdmission, such as the "
+                "default Everybody.",
+                obj=_setting("CUSTOMER_WHEN"),
+                id="comp_billing.E011",
+            )
+        )
+    elif issubclass(admission, ConfirmedEmail) and not _has_model(admission.model):
+        messages.append(
+            checks.Error(
+                f"Nothing here keeps confirmed e-mail addresses: {'.'.join(admission.model)}.",
+                hint="Install django-allauth and its app allauth.account, or name your own table "
+                "in a subclass of ConfirmedEmail.",
+                obj=_setting("CUSTOMER_WHEN"),
+                id="comp_billing.E012",
+            )
+        )
+    if conf.SUBSCRIBE_ON not in ("sign_up", "first_run"):
+        messages.append(
+            checks.Error(
+                "Customers cannot be subscribed at such a time.",
+                hint="Write 'sign_up' or 'first_run'.",
+                obj=_setting("SUBSCRIBE_ON"),
+                id="comp_billing.E013",
+            )
+        )
+    return messages
+
+
+def _has_model(name: tuple[str, str]) -> bool:
+    try:
+        apps.get_model(*name)
+    except LookupError:
+        return False
+    return True
 
 
 def _check_meter() -> list[checks.CheckMessage]:

@@ -29,6 +29,15 @@ class BillingSettings(SettingsDict):
         "django.utils.timezone.now",
         "Dotted path of the clock that dates usage; a test clock's or the stand-in's in tests.",
     )
+    CUSTOMER_WHEN = Setting(
+        "comp_billing.confirmation.Everybody",
+        "Dotted path of the rule for who becomes a customer at Stripe: Everybody at sign-up,"
+        " ConfirmedEmail, AfterFirstRun, or one of your own.",
+    )
+    SUBSCRIBE_ON = Setting(
+        "sign_up",
+        "When customers are subscribed to a project: sign_up (to all of them), or first_run.",
+    )
     METER_PREFIX = Setting("comp", "Start of the meters' event names; one per installation.")
     ITEMS_PER_SUBSCRIPTION = Setting(20, "Stripe's limit of items per subscription.")
     WEBHOOK_TOLERANCE_SECONDS = Setting(300, "Largest age, and lead, of a webhook's signature.")

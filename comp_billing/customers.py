@@ -1,4 +1,7 @@
-"""One Stripe customer for every user, made by the worker after the sign-up has been committed."""
+"""One Stripe customer for every user, made by the worker after the sign-up has been committed.
+
+Which users, and when, the site decides (``CUSTOMER_WHEN``); never one whose account was deleted.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from comp_billing import intents, stripe_api, subscriptions
 from comp_billing.conf import conf
+from comp_billing.confirmation import get_admission, is_admitted
 from comp_billing.exceptions import StripeRefused
 from comp_billing.intents import Kind
 from comp_billing.models import Customer, Intent
@@ -22,13 +27,18 @@ BATCH = 500
 CLOCK_SLACK = timedelta(days=1)
 
 
+CREATE = "customer.create"
+PERSONAL = ("email", "name")
+GONE = "The account was deleted; it had no customer."
+
+
 def subject_of(user_id: Any) -> str:
     return f"customer.create:user:{user_id}"
 
 
-def intend_customer(profile: Profile) -> Intent:
+def intend_customer(profile: Profile) -> None:
     """Ask for the customer of a profile's user, once; joins the caller's transaction."""
-    return intents.intend("customer.create", subject_of(profile.user_id), _params_of(profile))
+    intents.intend_new(CREATE, subject_of(profile.user_id), _params_of(profile))
 
 
 def _params_of(profile: Profile) -> dict[str, Any]:
@@ -50,7 +60,7 @@ def reopen(customers: QuerySet[Customer]) -> int:
     many. Users who have another one, or whose account is switched off, are passed over."""
     gone = customers.filter(deleted=True).values("pk")
     made = 0
-    for intent in Intent.objects.filter(kind="customer.create", result_id__in=gone):
+    for intent in Intent.objects.filter(kind=CREATE, result_id__in=gone):
         profile = _lacking().filter(user=intent.params["metadata"]["comp_user"]).first()
         if profile is not None:
             intents.renew(intent, _params_of(profile))
@@ -60,19 +70,20 @@ def reopen(customers: QuerySet[Customer]) -> int:
 
 def _lacking() -> QuerySet[Profile]:
     profiles = Profile.objects.filter(
-        is_active=True, user__is_active=True, user__customer__isnull=True
+        is_active=True, closed_at__isnull=True, user__is_active=True, user__customer__isnull=True
     )
-    return profiles.select_related("user")
+    return get_admission().admit(profiles).select_related("user")
 
 
 def on_profile_created(profile: Profile, **kwargs: Any) -> None:
     """Receiver of ``profile_created``, inside the transaction of the sign-up."""
-    if intents.can_intend():
+    if intents.can_intend() and is_admitted(profile):
         intend_customer(profile)
 
 
 def ensure_customers(*, limit: int = BATCH) -> int:
-    """For the maintenance loop: users that were there before Stripe was switched on.
+    """For the maintenance loop: users that were there before Stripe was switched on, or have come
+    to be admitted. A few statements for each batch of profiles.
 
     Answers how many intents were made.
     """
@@ -82,12 +93,20 @@ def ensure_customers(*, limit: int = BATCH) -> int:
     for batch in _batches(_lacking()):
         subjects = {subject_of(profile.user_id): profile for profile in batch}
         known = Intent.objects.filter(subject__in=list(subjects)).values_list("subject", flat=True)
-        for subject in subjects.keys() - set(known):
-            intend_customer(subjects[subject])
-            made += 1
+        made += _intend_all({key: subjects[key] for key in subjects.keys() - set(known)})
         if made >= limit:
             break
     return made
+
+
+def _intend_all(subjects: dict[str, Profile]) -> int:
+    now = timezone.now()
+    asked = [
+        Intent(kind=CREATE, subject=key, params=_params_of(profile), next_attempt_at=now)
+        for key, profile in sorted(subjects.items())
+    ]
+    # Another process may have asked for some meanwhile.
+    return len(Intent.objects.bulk_create(asked, ignore_conflicts=True))
 
 
 def _batches(profiles: QuerySet[Profile]) -> Iterator[list[Profile]]:
@@ -104,6 +123,8 @@ def customer_of(user: Any) -> Customer | None:
 
 
 def _create(intent: Intent) -> Answer:
+    if _is_closed(intent):
+        return _adopt(intent)
     params = intents.tagged(intent)
     try:
         return intents.post("/v1/customers", intent, params)
@@ -111,9 +132,22 @@ def _create(intent: Intent) -> Answer:
         if exc.code != "email_invalid" and exc.param != "email":
             raise
     # An address such as root@localhost serves here but not at Stripe: a customer without it.
-    del params["email"]
+    params.pop("email", None)
     key = f"{intent.idempotency_key}-no-email"
     return stripe_api.call("post", "/v1/customers", params, idempotency_key=key)
+
+
+def _is_closed(intent: Intent) -> bool:
+    user = intent.params["metadata"]["comp_user"]
+    return Profile.objects.filter(user=user, closed_at__isnull=False).exists()
+
+
+def _adopt(intent: Intent) -> Answer:
+    """Of a deleted account: what an attempt made whose answer was lost, so that its personal data
+    is removed too; nothing new is made."""
+    if found := _find(intent):
+        return found
+    raise StripeRefused(GONE, code="account_deleted")
 
 
 def _find(intent: Intent) -> Answer | None:
@@ -135,6 +169,4 @@ def _link(intent: Intent, data: dict[str, Any]) -> None:
     subscriptions.plan(data["id"])
 
 
-intents.KINDS["customer.create"] = Kind(
-    send=_create, find=_find, settle=_link, personal=("email", "name")
-)
+intents.KINDS[CREATE] = Kind(send=_create, find=_find, settle=_link, personal=PERSONAL)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from comp_billing.catalog import counts_alike
+from comp_billing.confirmation import get_admission, is_admitted
 from comp_billing.customers import subject_of
 from comp_billing.models import (
     LIVE_STATUSES,
@@ -111,4 +112,6 @@ def _why_not(payer: Profile, statuses: set[str]) -> str:
     made = Intent.objects.filter(subject=subject_of(payer.user_id)).first()
     if made and made.result_id and not Customer.objects.filter(user=payer.user_id).exists():
         return _("The billing account was closed. Ask this site's operators to open it again.")
+    if made is None and not is_admitted(payer):
+        return get_admission().refusal()
     return _("Your billing account is being set up. Please try again in a minute.")

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from comp_billing import money, stripe_api
+from comp_billing import first_run, money, stripe_api
 from comp_billing.catalog import fits
 from comp_billing.conf import conf
 from comp_billing.entitlements import (
@@ -60,6 +60,12 @@ class StripeMeter(BaseMeter):
         Reservation.objects.create(
             run_id=run.pk, payer=payer, amount=worst_case, subscription_item=item
         )
+
+    def refused(self, run: Run) -> None:
+        """A first wish is written down, and what the payer lacks is asked for, on sites that do so
+        no earlier."""
+        if is_billable(run):
+            first_run.note(run.payer, run.project)
 
     def record(self, run: Run) -> None:
         """Settle what was held and write the usage record, in the transaction of finish."""

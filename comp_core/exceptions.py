@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from comp_core.models import Run
+
 
 class CompError(Exception):
     """The request could not be carried out."""
@@ -12,6 +17,9 @@ class CompError(Exception):
 
 class RunRefused(CompError):
     """This run cannot be started now."""
+
+    #: The run that the meter refused, which was rolled back; None when it came to none.
+    run: Run | None = None
 
 
 class RunHasEnded(CompError):

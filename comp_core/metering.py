@@ -78,6 +78,10 @@ class BaseMeter:
     def authorize(self, run: Run) -> None:
         """Called inside the transaction of submit, the run saved. Refuse with RunRefused."""
 
+    def refused(self, run: Run) -> None:
+        """Called when a submit that ``authorize`` refused has been rolled back, the run (which has
+        its terms) with it: what is written here stays. May join a transaction of the caller's."""
+
     def record(self, run: Run) -> None:
         """Called inside the transaction that makes a run succeeded; its cost is set."""
 

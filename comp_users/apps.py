@@ -27,14 +27,14 @@ class CompUsersConfig(AppConfig):
         from comp_users.checks import check_settings
         from comp_users.models import Profile
         from comp_users.navigation import Link, register
-        from comp_users.profiles import ensure_all_profiles, ensure_profile
+        from comp_users.profiles import ensure_all_profiles, profile_of_new
 
         user_model = get_user_model()
 
         def on_saved(instance: Any, created: bool, raw: bool, **kwargs: Any) -> None:
             # Fixtures (raw) carry their own profiles; the ones that don't are mended by migrate.
             if created and not raw and isinstance(instance, user_model):
-                ensure_profile(instance)
+                profile_of_new(instance)
 
         def on_migrated(using: str, apps: Any = None, **kwargs: Any) -> None:
             # After a migration backwards there may be no table. A flush sends no state.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from comp_users.models import Profile
 from comp_users.signals import profile_created
@@ -23,6 +23,21 @@ def ensure_profile(user: Any) -> Profile:
         profile, created = Profile.objects.get_or_create(user=user)
         if created:
             profile_created.send(sender=Profile, profile=profile)
+    return profile
+
+
+def profile_of_new(user: Any) -> Profile:
+    """The same for a user who has just been made and so has none, in fewer statements; the user of
+    a sign-up waits for them."""
+    try:
+        with transaction.atomic():
+            profile = Profile.objects.create(user=user)
+            profile_created.send(sender=Profile, profile=profile)
+    except IntegrityError:
+        if not Profile.objects.filter(user=user.pk).exists():
+            raise
+        # Another receiver of the same news was faster.
+        return ensure_profile(user)
     return profile
 
 

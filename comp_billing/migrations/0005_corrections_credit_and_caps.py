@@ -293,4 +293,39 @@ class Migration(migrations.Migration):
                 name="creditgrant_fetch",
             ),
         ),
+        migrations.CreateModel(
+            name="FirstRun",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("created", models.DateTimeField(auto_now_add=True)),
+                (
+                    "profile",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="first_runs",
+                        to="comp_users.profile",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="first_runs",
+                        to="comp_users.project",
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("profile", "project"), name="comp_billing_first_run_once"
+                    )
+                ],
+            },
+        ),
     ]

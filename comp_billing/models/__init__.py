@@ -7,6 +7,7 @@ from comp_billing.models.correction import Correction, CorrectionKind
 from comp_billing.models.credit import CreditBalance, CreditGrant
 from comp_billing.models.customer import Customer
 from comp_billing.models.event import Event, EventState
+from comp_billing.models.first_run import FirstRun
 from comp_billing.models.intent import Intent, IntentState
 from comp_billing.models.invoice import Charge, Invoice, InvoicePayment
 from comp_billing.models.subscription import (
@@ -30,6 +31,7 @@ __all__ = [
     "Customer",
     "Event",
     "EventState",
+    "FirstRun",
     "Intent",
     "IntentState",
     "Invoice",

@@ -60,7 +60,7 @@ def _submit_once(spec: ModelSpec, inputs: CoreInputs, wish: dict[str, Any]) -> R
     try:
         with step("submit"):
             run = _submit(spec, inputs, wish)
-    except (IntegrityError, RunRefused):
+    except (IntegrityError, RunRefused) as error:
         # Somebody else submitted the same at the same moment and was first, perhaps with the last
         # place there was.
         existing = _existing(spec, inputs, wish["idempotency_key"])
@@ -68,6 +68,8 @@ def _submit_once(spec: ModelSpec, inputs: CoreInputs, wish: dict[str, Any]) -> R
             return existing
         if _key_is_taken(inputs, wish["idempotency_key"]):
             raise RunRefused(KEY_TAKEN) from None
+        if isinstance(error, RunRefused) and error.run is not None:
+            get_meter().refused(error.run)
         raise
     return run
 
@@ -100,12 +102,20 @@ def _submit(spec: ModelSpec, inputs: CoreInputs, wish: dict[str, Any]) -> Run:
         raise InputsNotValid
     run = _new_run(spec, locked, wish)
     run.save(force_insert=True)
-    get_meter().authorize(run)
+    _authorize(run)
     if run.held:
         after_commit(admit, run.owner_id)
     else:
         after_commit(send_ticket, run.queue)
     return run
+
+
+def _authorize(run: Run) -> None:
+    try:
+        get_meter().authorize(run)
+    except RunRefused as refusal:
+        refusal.run = run
+        raise
 
 
 def _existing(spec: ModelSpec, inputs: CoreInputs, key: str | None) -> Run | None:
