@@ -33,13 +33,15 @@ class CompBillingConfig(AppConfig):
     def _connect_facts(self) -> None:
         """Sign-ups and published projects become intents in their own transactions; the web's
         requests are marked, so that none of them calls Stripe."""
-        from comp_billing import catalog, customers, guards, intents
+        from comp_billing import catalog, closing, customers, guards, intents
+        from comp_users.closing import register_step
         from comp_users.models import Project
         from comp_users.signals import profile_created
 
         uid = "comp_billing.{}".format
         profile_created.connect(customers.on_profile_created, dispatch_uid=uid("customer"))
         post_save.connect(catalog.on_project_saved, sender=Project, dispatch_uid=uid("catalog"))
+        register_step("comp_billing.customers", closing.on_account_closing)
         pre_migrate.connect(intents.forget_table, dispatch_uid=uid("intents"))
         request_started.connect(guards.enter_request, dispatch_uid=uid("enter_request"))
         request_finished.connect(guards.leave_request, dispatch_uid=uid("leave_request"))
@@ -49,6 +51,7 @@ class CompBillingConfig(AppConfig):
             cap_warnings,
             cards,
             catalog,
+            closing,
             credit,
             customers,
             event_retention,
@@ -76,6 +79,7 @@ class CompBillingConfig(AppConfig):
         register_loop("comp_billing.customers", customers.ensure_customers, seconds=30)
         register_loop("comp_billing.catalog", catalog.plan_all, seconds=30)
         register_loop("comp_billing.items", subscriptions.ensure_items, seconds=10)
+        register_loop("comp_billing.closing", closing.end_closed, seconds=60)
         register_loop("comp_billing.intents", intents.carry_out_due, seconds=2, everywhere=True)
         register_loop("comp_billing.usage", usage.report_due, seconds=2, everywhere=True)
         register_loop("comp_billing.doubt", doubt.settle_doubts, seconds=300)
