@@ -21,6 +21,7 @@ from comp_billing.models import (
 from comp_billing.stripe_api import Answer
 
 SET_DEFAULT = "customer.default_payment_method"
+SET_OWN = "subscription.default_payment_method"
 # Where an object of Stripe's names what its invoices are paid with; sources are of before 2019.
 PAID_WITH = ("data__default_payment_method", "data__default_source")
 
@@ -79,4 +80,21 @@ def _set_default(intent: Intent) -> Answer:
     )
 
 
-intents.KINDS[SET_DEFAULT] = Kind(send=_set_default)
+def _follow(intent: Intent, data: dict[str, Any]) -> None:
+    """A card that a subscription has kept from an invoice's page comes before the customer's
+    default: it is replaced by the one that was entered later."""
+    method = shapes.ref(shapes.mapping(data.get("invoice_settings")).get("default_payment_method"))
+    subscriptions = Subscription.objects.filter(customer=data["id"], status__in=LIVE_STATUSES)
+    for key, own in subscriptions.values_list("pk", "data__default_payment_method"):
+        if own and method and shapes.ref(own) != method:
+            subject = f"{SET_OWN}:{key}:{intent.params['setup_intent']}"
+            intents.intend(SET_OWN, subject, {"subscription": key, "method": method})
+
+
+def _set_own(intent: Intent) -> Answer:
+    path = stripe_api.object_path("subscriptions", intent.params["subscription"])
+    return intents.post(path, intent, {"default_payment_method": intent.params["method"]})
+
+
+intents.KINDS[SET_DEFAULT] = Kind(send=_set_default, settle=_follow)
+intents.KINDS[SET_OWN] = Kind(send=_set_own)

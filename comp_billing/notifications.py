@@ -13,10 +13,10 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 
-from comp_billing import shapes
+from comp_billing import invoice_lines, shapes
 from comp_billing.conf import conf
 from comp_billing.handlers import on
-from comp_billing.models import Customer, Event, Invoice, Product, Subscription
+from comp_billing.models import Customer, Event, Invoice, Subscription
 from comp_billing.money import format_amount
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def invoice_context(invoice: dict[str, Any]) -> dict[str, Any]:
         "amount_paid": format_amount(paid, currency),
         "amount_due": format_amount(due, currency) or format_amount(total, currency),
         "carried_over": paid == 0 and bool(total),
-        "lines": _lines(invoice, currency),
+        "lines": invoice_lines.in_words(shapes.listed(invoice.get("lines")), currency),
         "pay_url": shapes.link(invoice.get("hosted_invoice_url")),
         "pdf_url": shapes.link(invoice.get("invoice_pdf")),
         "next_attempt": shapes.moment(invoice.get("next_payment_attempt")),
@@ -135,22 +135,3 @@ def send_to(user: Any, name: str, context: dict[str, Any]) -> bool:
     message.attach_alternative(render_to_string(f"{prefix}.html", values), "text/html")
     message.send()
     return True
-
-
-def _lines(invoice: dict[str, Any], currency: str) -> list[dict[str, str]]:
-    """[{"text", "amount"}]: the model's name where the product is a project's."""
-    lines = shapes.listed(invoice.get("lines"))
-    products = {product for line in lines if (product := shapes.line_product(line))}
-    names = dict(
-        Product.objects.filter(pk__in=products, project__isnull=False).values_list(
-            "pk", "project__name"
-        )
-    )
-    return [
-        {
-            "text": names.get(shapes.line_product(line) or "")
-            or shapes.text(line.get("description")),
-            "amount": format_amount(shapes.integer(line.get("amount")), currency),
-        }
-        for line in lines
-    ]

@@ -1,4 +1,4 @@
-"""What the page frame needs: the header's links and one way of showing a form."""
+"""What the page frame needs: the header's links, notices, and one way of showing a form."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from django import template
 from django.forms import BaseForm
 
 from comp_users.navigation import ShownLink, links_for
+from comp_users.notices import Notice, notices_for
 
 register = template.Library()
 
@@ -17,6 +18,13 @@ def navigation(context: dict[str, Any]) -> list[ShownLink]:
     """The header's links for the request in the context; none without one."""
     request = context.get("request")
     return links_for(request) if request is not None and hasattr(request, "user") else []
+
+
+@register.simple_tag(takes_context=True)
+def notices(context: dict[str, Any]) -> list[Notice]:
+    """What every page has to tell the request's user; nothing without a request."""
+    request = context.get("request")
+    return notices_for(request) if request is not None and hasattr(request, "user") else []
 
 
 @register.inclusion_tag("comp_users/error_summary.html")

@@ -44,12 +44,19 @@ def granted(site: Site, payer: Profile, value: int = 1000, **more: Any) -> dict[
     return stripe_api.call("post", "/v1/billing/credit_grants", params).data
 
 
+def consumed(site: Site, payer: Profile, *, dollars: int, meter: int = 0) -> None:
+    """Usage of the payer's at Stripe, of the oldest meter or a later one, a second ago."""
+    event_name = site.objects("billing.meter")[meter]["event_name"]
+    payload = {"stripe_customer_id": customer_of(payer).pk, "value": str(dollars * 1_000_000)}
+    stripe_api.call(
+        "post", "/v1/billing/meter_events", {"event_name": event_name, "payload": payload}
+    )
+    site.standin.advance(seconds=1)
+
+
 def month_billed(site: Site, payer: Profile, *, dollars: int) -> None:
     """A month with so much usage, invoiced, finalised and told."""
-    (meter,) = site.objects("billing.meter")
-    payload = {"stripe_customer_id": customer_of(payer).pk, "value": str(dollars * 1_000_000)}
-    params = {"event_name": meter["event_name"], "payload": payload}
-    stripe_api.call("post", "/v1/billing/meter_events", params)
+    consumed(site, payer, dollars=dollars)
     site.standin.advance(months=1)
     site.standin.advance(seconds=3660)
     hear(site)

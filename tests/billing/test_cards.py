@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from comp_billing import cards, stripe_api
+from comp_billing import cards, mirror, stripe_api
 from comp_billing.exceptions import NoBillingAccount
-from comp_billing.models import Event, Intent, IntentState
+from comp_billing.models import Customer, Event, Intent, IntentState
 from tests.billing.builders import Site, customer_of
 
 PAGES = {"success_url": "https://site.test/ok", "cancel_url": "https://site.test/no"}
@@ -134,3 +134,55 @@ def test_sessions_with_the_longest_ids_are_told_apart(site: Site) -> None:
 
     subjects = Intent.objects.values_list("subject", flat=True)
     assert [len(subject) for subject in subjects] == [200, 200]
+
+
+def test_card_that_a_subscription_has_kept_is_replaced(site: Site) -> None:
+    """It would come before the customer's new default, and be charged instead of it."""
+    site.shop()
+    profile = site.subscriber()
+    customer, (subscription,) = customer_of(profile).pk, site.objects("subscription")
+    old = stripe_api.call("post", "/v1/payment_methods/pm_card_visa/attach", {"customer": customer})
+    kept = {"default_payment_method": old.data["id"]}
+    changed = stripe_api.call("post", f"/v1/subscriptions/{subscription['id']}", kept)
+    mirror.upsert([changed.data], as_of=changed.as_of + 1, rank=2, api_version="x")
+    cards.start_card_setup(profile.user, **PAGES)
+
+    cards.take_card(completed(entered(site, customer)), None, {})
+    site.work()
+
+    ((owner,), (paying,)) = site.objects("customer"), site.objects("subscription")
+    default = owner["invoice_settings"]["default_payment_method"]
+    assert (paying["default_payment_method"], default == old.data["id"]) == (default, False)
+
+
+@pytest.mark.parametrize(
+    ("customer", "subscription", "expected"),
+    [
+        ({}, {}, False),
+        ({"invoice_settings": {"default_payment_method": "pm_1"}}, {}, True),
+        ({"default_source": "card_1"}, {}, True),
+        ({}, {"default_payment_method": "pm_1"}, True),
+        ({}, {"default_payment_method": {"id": "pm_1"}}, True),
+        ({}, {"default_source": "card_1"}, True),
+        ({}, {"default_payment_method": "pm_1", "status": "canceled"}, False),
+    ],
+)
+def test_there_is_a_payment_method_wherever_stripe_would_look(
+    site: Site, customer: dict[str, Any], subscription: dict[str, Any], expected: bool
+) -> None:
+    """The customer's default, a source of old, or a live subscription's own."""
+    objects: list[dict[str, Any]] = [
+        {"id": "cus_1", "object": "customer", **customer},
+        {
+            "id": "sub_1",
+            "object": "subscription",
+            "customer": "cus_1",
+            "status": "active",
+            **subscription,
+        },
+    ]
+    mirror.upsert(objects, as_of=1, rank=2, api_version="x")
+
+    found = cards.has_payment_method(Customer.objects.get(pk="cus_1"))
+
+    assert found is expected

@@ -176,10 +176,8 @@ def test_who_need_not_pay_any_more_is_not_asked_to(
     "event_type",
     [
         "invoice.created",
-        "invoice.finalized",
         "invoice.updated",
         "invoice.upcoming",
-        "invoice.voided",
         "invoice.marked_uncollectible",
         "invoice.deleted",
     ],
@@ -188,6 +186,14 @@ def test_what_asks_nothing_of_the_user_is_mirrored_only(ada: Any, event_type: st
     """No e-mail, and nothing left to do."""
     tell(event_type, INVOICE)
     assert (Event.objects.get(pk="evt_1").state, events.process_due_events()) == ("processed", 0)
+
+
+@pytest.mark.parametrize("event_type", ["invoice.finalized", "invoice.voided"])
+def test_what_may_touch_credit_sends_no_email(ada: Any, event_type: str) -> None:
+    """The worker looks whether the customer has any, and that is all."""
+    tell(event_type, INVOICE)
+    events.process_due_events()
+    assert (Event.objects.get(pk="evt_1").state, mail.outbox) == ("processed", [])
 
 
 def test_of_an_attempt_to_be_confirmed_the_failure_is_not_told_too(ada: Any) -> None:

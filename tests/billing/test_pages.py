@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from comp_billing import mirror, pages
+from comp_billing import mirror
+from comp_billing.pages import card_page
 from comp_billing.exceptions import StripeUnavailable
 from comp_billing.models import Customer
 from comp_users.models import Profile
@@ -126,7 +127,7 @@ def test_the_card_button_leads_to_stripes_page(monkeypatch: pytest.MonkeyPatch) 
         asked.append({"user": user, **urls})
         return "https://checkout.example/c"
 
-    monkeypatch.setattr(pages, "start_card_setup", start)
+    monkeypatch.setattr(card_page, "start_card_setup", start)
     answer = visitor(owner).post("/billing/card/")
     assert (answer.url, asked) == (
         "https://checkout.example/c",
@@ -148,7 +149,7 @@ def test_stripe_out_of_reach_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -
     def start(user: Any, **urls: Any) -> str:
         raise StripeUnavailable
 
-    monkeypatch.setattr(pages, "start_card_setup", start)
+    monkeypatch.setattr(card_page, "start_card_setup", start)
     answer = visitor(owner).post("/billing/card/")
     assert answer.status_code == 200
     assert "Stripe could not be reached" in answer.content.decode()

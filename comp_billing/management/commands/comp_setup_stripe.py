@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from comp_billing import catalog, endpoints, stripe_api
+from comp_billing import catalog, endpoints, portal, stripe_api
 from comp_billing.endpoints import Endpoint, LeftBehind
 from comp_billing.exceptions import StripeError
 from comp_billing.management.secret_file import keep_privately, make_private
@@ -29,7 +29,8 @@ class Command(BaseCommand):
 
     help = (
         "Creates the product, the meter and the metered price of every public project at Stripe,"
-        " and the webhook endpoint when its address is given. Running it again changes nothing."
+        " the configuration of the customer portal, and the webhook endpoint when its address is"
+        " given. Running it again changes nothing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -61,7 +62,7 @@ class Command(BaseCommand):
         if options["write_secret"]:
             make_private(Path(options["write_secret"]))
         try:
-            made = catalog.set_up_catalog()
+            made = [*catalog.set_up_catalog(), *set_up_portal()]
             if options["webhook_url"]:
                 self._set_up_endpoints(
                     options["webhook_url"], options["thin_webhook_url"], options["write_secret"]
@@ -78,6 +79,8 @@ class Command(BaseCommand):
                 self.stdout.write(f"{project.name}: would {words}, or adopt what Stripe has.")
         if not any(planned.values()):
             self.stdout.write("Nothing to do: Stripe has every public project.")
+        if not portal.configuration_id():
+            self.stdout.write("Would configure the customer portal, or adopt what Stripe has.")
         if webhook_url:
             thin_url = thin_url or endpoints.thin_address(webhook_url)
             self.stdout.write(
@@ -105,6 +108,13 @@ class Command(BaseCommand):
                 keep_privately(Path(secret_file), endpoint.secret, setting=endpoint.setting)
         for left in endpoints.left_behind(url, thin_url=thin_url):
             self.stdout.write(left_words(left, webhook_url=url))
+
+
+def set_up_portal() -> list[Intent]:
+    """The intent of the customer portal's configuration, if anything came of it now."""
+    before = portal.configuration_id()
+    intent = portal.set_up()
+    return [] if before and intent.result_id == before else [intent]
 
 
 def made_words(endpoint: Endpoint, secret_file: str | None) -> str:

@@ -156,8 +156,10 @@ def create_configuration(world: "StandIn", asked: Request) -> Json:
 def update_configuration(world: "StandIn", asked: Request) -> Json:
     """POST /v1/billing_portal/configurations/{id}."""
     found = world.need("billing_portal.configuration", asked.args[0])
-    names = ["active", "business_profile", "default_return_url", "features", "metadata"]
+    names = ["active", "business_profile", "default_return_url", "metadata"]
     fields = merged(found, asked.params, names)
+    changed = merged(found["features"], asked.params.get("features", {}), FEATURES)
+    fields |= {"features": {**found["features"], **changed}} if changed else {}
     return world.change(
         found, "billing_portal.configuration.updated", updated=world.now(), **fields
     )
