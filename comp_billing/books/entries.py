@@ -19,7 +19,7 @@ from comp_core.status import RunStatus
 
 CHUNK = 2000
 # What Stripe may have counted: its answer, or the effect of a correction, is not known.
-IN_DOUBT = (UsageState.SENDING, UsageState.AMBIGUOUS)
+IN_DOUBT = (UsageState.SENDING, UsageState.AMBIGUOUS, UsageState.CANCELLED)
 # Told to Stripe: usage of before is told under the time of sending, which is later by so much at
 # most.
 STAMPED_WITHIN = OLDEST_USAGE + timedelta(days=1)
@@ -45,6 +45,7 @@ class Entry:
     server_cost: Decimal | None
     currency: str
     payer_user_id: int
+    is_taken_back: bool
     is_credited: bool
 
     @property
@@ -64,9 +65,12 @@ class Entry:
     @property
     def may_be_counted(self) -> bool:
         """Whether Stripe's totals may have it or not have it, and both would be explained."""
-        if self.state in IN_DOUBT or self.state == UsageState.CANCELLED:
-            return True
-        return self.state == UsageState.WAIVED and self.is_credited
+        if self.state == UsageState.ACCEPTED:
+            # The worker is about to take it back, or has just done so.
+            return self.is_taken_back
+        if self.state == UsageState.WAIVED:
+            return self.is_credited
+        return self.state in IN_DOUBT
 
     def unit(self, catalogue: Catalogue) -> Decimal | None:
         """The price of a unit at which the quantity is the run's cost; None: it is not."""
@@ -88,7 +92,8 @@ class Entry:
 COLUMNS = (
     *("pk", "run_id", "meter_id", "state", "quantity", "used_at", "timestamp", "accepted_at"),
     *("modified", "subscription_item__subscription__customer_id", "run__status", "run__run_time"),
-    *("run__run_cost", "run__server_cost", "run__currency", "run__payer__user_id", "is_credited"),
+    *("run__run_cost", "run__server_cost", "run__currency", "run__payer__user_id"),
+    *("is_taken_back", "is_credited"),
 )
 
 
@@ -147,19 +152,18 @@ class Span:
 
 def entries_of(customer_id: str, span: Span, *, meters: set[str] | None = None) -> Iterator[Entry]:
     """The customer's records whose time of use, as told to Stripe, lies in the span. One query."""
-    credited = Correction.objects.filter(
-        record=OuterRef("pk"),
-        kind__in=(CorrectionKind.CANCEL, CorrectionKind.CREDIT),
-        refused_at__isnull=True,
-    )
+    corrected = Correction.objects.filter(record=OuterRef("pk"), refused_at__isnull=True)
     # By the index of customer and time; what is told to Stripe is never earlier.
     records = UsageRecord.objects.filter(
         span.within("used_at", slack=STAMPED_WITHIN), stripe_customer_id=customer_id
     )
     if meters is not None:
         records = records.filter(meter__in=meters)
-    rows = records.annotate(is_credited=Exists(credited)).order_by().values_list(*COLUMNS)
-    for row in rows.iterator(chunk_size=CHUNK):
+    rows = records.order_by().annotate(
+        is_taken_back=Exists(corrected.filter(kind=CorrectionKind.CANCEL)),
+        is_credited=Exists(corrected.filter(kind=CorrectionKind.CREDIT)),
+    )
+    for row in rows.values_list(*COLUMNS).iterator(chunk_size=CHUNK):
         entry = Entry(*row)
         if span.covers(entry.at):
             yield entry

@@ -41,7 +41,7 @@ class Tally:
         return self.firm + self.fresh
 
     def add(self, entry: Entry, moment: datetime) -> None:
-        if entry.state == UsageState.ACCEPTED:
+        if entry.state == UsageState.ACCEPTED and not entry.is_taken_back:
             if entry.accepted_at is None or moment - entry.accepted_at >= COUNTED_AFTER:
                 self.firm += entry.quantity
             else:

@@ -185,6 +185,18 @@ def test_a_credit_explains_what_was_waived_and_counted(ledger: Ledger) -> None:
     assert codes() == (0, [])
 
 
+@pytest.mark.parametrize("counted", [0, 25_000])
+def test_what_is_being_taken_back_explains_both(ledger: Ledger, counted: int) -> None:
+    """The operator has decided; the worker is about to tell Stripe, or has just done so."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    record = ledger.use(project, payer)
+    Correction.objects.create(record=record, kind="cancel", reason="wrong", amount=1)
+    count_at_stripe(ledger, record, counted)
+    ledger.turn()
+
+    assert codes() == (0, [])
+
+
 def test_what_was_taken_back_long_ago_is_not_counted(ledger: Ledger) -> None:
     """After a while Stripe's totals must be without it."""
     project, payer = ledger.site.shop(), ledger.site.subscriber()
