@@ -26,7 +26,9 @@ class CompBillingConfig(AppConfig):
         # After a flush too, where no row is what it was.
         post_migrate.connect(known.forget, dispatch_uid="comp_billing.known_ids")
         self._connect_facts()
+        self._load_handlers()
         self._register_loops()
+        self._register_reading()
         self._register_probes()
         self._register_links()
 
@@ -46,36 +48,32 @@ class CompBillingConfig(AppConfig):
         request_started.connect(guards.enter_request, dispatch_uid=uid("enter_request"))
         request_finished.connect(guards.leave_request, dispatch_uid=uid("leave_request"))
 
+    def _load_handlers(self) -> None:
+        """Modules that register something themselves: handlers of events, and kinds of intents."""
+        from comp_billing import cards, credit, notifications, operators, portal, rejections
+        from comp_billing.handlers import charges, links
+        from comp_billing.usage import corrections
+
+        self.handler_modules = (
+            *(cards, charges, corrections, credit, links, notifications, operators, rejections),
+        )
+        self.intent_modules = (portal,)
+
     def _register_loops(self) -> None:
+        """What the workers do of their own accord."""
         from comp_billing import (
             cap_warnings,
-            cards,
             catalog,
             closing,
             credit,
             customers,
-            event_retention,
-            events,
             intents,
-            mirror,
-            notifications,
-            operators,
-            portal,
-            rejections,
             subscriptions,
             usage,
         )
-        from comp_billing.handlers import charges, links
-        from comp_billing.sync import fetching, gaps, requests
-        from comp_billing.usage import alarms, corrections, doubt
+        from comp_billing.usage import alarms, doubt
         from comp_core.maintenance import register_loop
 
-        # Imported for their handlers of events.
-        self.handler_modules = (
-            *(cards, charges, corrections, credit, links, notifications, operators, rejections),
-        )
-        # Imported for its kind of intent.
-        self.intent_modules = (portal,)
         register_loop("comp_billing.customers", customers.ensure_customers, seconds=30)
         register_loop("comp_billing.catalog", catalog.plan_all, seconds=30)
         register_loop("comp_billing.items", subscriptions.ensure_items, seconds=10)
@@ -84,13 +82,20 @@ class CompBillingConfig(AppConfig):
         register_loop("comp_billing.usage", usage.report_due, seconds=2, everywhere=True)
         register_loop("comp_billing.doubt", doubt.settle_doubts, seconds=300)
         register_loop("comp_billing.alarms", alarms.tell_of_unbilled, seconds=3600)
+        register_loop("comp_billing.cap_warnings", cap_warnings.send_due, seconds=30)
+        register_loop("comp_billing.credit", credit.refresh_due, seconds=60)
+
+    def _register_reading(self) -> None:
+        """What the workers do with what Stripe tells, or failed to."""
+        from comp_billing import event_retention, events, mirror
+        from comp_billing.sync import fetching, gaps, requests
+        from comp_core.maintenance import register_loop
+
         register_loop("comp_billing.events", events.process_due_events, seconds=2, everywhere=True)
         register_loop("comp_billing.fetching", fetching.fetch_due, seconds=5)
         register_loop("comp_billing.lists", requests.read_requested, seconds=5)
         register_loop("comp_billing.gaps", gaps.repair_undelivered, seconds=gaps.pause)
         register_loop("comp_billing.retention", event_retention.remove_old_events, seconds=86_400)
-        register_loop("comp_billing.cap_warnings", cap_warnings.send_due, seconds=30)
-        register_loop("comp_billing.credit", credit.refresh_due, seconds=60)
         register_loop("comp_billing.charges", mirror.mend_links, seconds=60)
 
     def _register_probes(self) -> None:

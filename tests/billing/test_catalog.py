@@ -198,6 +198,7 @@ def test_command_tells_what_it_made(site: Site) -> None:
         "product.create",
         "meter.create",
         "price.create",
+        "portal_configuration.create",
         "1 public project on offer at Stripe.",
     ]
 
@@ -212,6 +213,7 @@ def test_command_on_a_dry_run_calls_nobody(site: Site) -> None:
     assert said.splitlines() == [
         "Epidemic: would create the product, create the meter, create the metered price,"
         " or adopt what Stripe has.",
+        "Would configure the customer portal, or adopt what Stripe has.",
         "Would see to it that events are sent to https://site.example/hook/,"
         " thin ones to https://site.example/hook/thin/.",
     ]
