@@ -11,11 +11,16 @@ from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import TruncMonth
 
 from comp_billing import money, shapes
-from comp_billing.models import Invoice, UsageRecord
-from comp_core.metering import Receipt, get_meter
+from comp_billing.models import Invoice, Plan, UsageRecord, UsageState
+from comp_core.metering import COST_STEP, Receipt, get_meter
 from comp_core.models import Run
 from comp_core.status import RunStatus
 from comp_users.models import Profile
+
+# Invoices whose lines bill nothing.
+NOT_BILLED = ("void",)
+# Each has all of its lines.
+INVOICES_AT_ONCE = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,18 +57,44 @@ class InvoiceRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BilledLine:
+    """The line of an invoice that bills a run, together with all others of its project and period.
+
+    ``quantity`` in the meter's units, ``amount`` in currency units: rounded once, for the line.
+    """
+
+    stripe_id: str
+    invoice: InvoiceRow
+    quantity: Decimal
+    amount: Decimal
+    start: datetime
+    end: datetime
+
+    @property
+    def amount_text(self) -> str:
+        currency = self.invoice.currency
+        return money.format_amount(money.to_minor(self.amount, currency), currency)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunReceipt:
-    """A run's receipt, and the invoice that bills it, once there is one."""
+    """A run's receipt, its usage record, and the line that bills it, once there is one."""
 
     receipt: Receipt
     record: UsageRecord | None
-    invoice: InvoiceRow | None
+    line: BilledLine | None
+
+    @property
+    def invoice(self) -> InvoiceRow | None:
+        """The invoice of the line."""
+        return self.line.invoice if self.line else None
 
 
 def monthly_costs(profile: Profile) -> list[MonthlyCost]:
     """By month, the latest first, and project: what the profile has paid or will pay for.
 
-    Runs that ended in success, sponsored ones of others included. One query.
+    Runs that ended in success, sponsored ones of others included; months are those of the time zone
+    in force. One query.
     """
     runs = Run.objects.filter(payer=profile, status=RunStatus.SUCCEEDED)
     rows = (
@@ -78,8 +109,9 @@ def monthly_costs(profile: Profile) -> list[MonthlyCost]:
             project_name=row["project__name"],
             project_slug=row["project__slug"],
             runs=row["count"],
-            seconds=row["seconds"],
-            cost=row["cost"],
+            # SQLite adds up floats: what was added has six places, and so has the sum.
+            seconds=row["seconds"].quantize(COST_STEP),
+            cost=row["cost"].quantize(COST_STEP),
             currency=row["currency"],
         )
         for row in rows
@@ -103,9 +135,43 @@ def receipt_of(run: Run) -> RunReceipt | None:
     receipt = get_meter().receipt(run)
     if receipt is None:
         return None
-    record = UsageRecord.objects.select_related("subscription_item").filter(run=run.pk).first()
-    return RunReceipt(
-        receipt=receipt, record=record, invoice=_invoice_of(record) if record else None
+    record = UsageRecord.objects.filter(run=run.pk).first()
+    return RunReceipt(receipt=receipt, record=record, line=billed_by(record) if record else None)
+
+
+def billed_by(record: UsageRecord) -> BilledLine | None:
+    """The line that bills an accepted usage record; None until there is one, and for usage that is
+    not billed. Two queries."""
+    if record.state != UsageState.ACCEPTED or record.timestamp is None:
+        return None
+    # Usage is the customer's and the meter's: another item, at another price, may bill it.
+    prices = set(Plan.all_objects.filter(meter=record.meter_id).values_list("pk", flat=True))
+    # No line bills what is used later than its invoice was made.
+    invoices = Invoice.objects.filter(
+        customer=record.stripe_customer_id, created__gte=record.timestamp.replace(microsecond=0)
+    ).exclude(status__in=NOT_BILLED)
+    for invoice in invoices.order_by("created").iterator(chunk_size=INVOICES_AT_ONCE):
+        for line in shapes.listed(invoice.data.get("lines")):
+            is_its = shapes.line_price(line) in prices or (
+                shapes.line_item(line) == record.subscription_item_id
+            )
+            if is_its and (found := _line(line, invoice, record.timestamp)):
+                return found
+    return None
+
+
+def _line(line: dict[str, Any], invoice: Invoice, at: datetime) -> BilledLine | None:
+    """The line, if it bills that moment."""
+    start, end = shapes.line_period(line)
+    if start is None or end is None or not start <= at < end:
+        return None
+    return BilledLine(
+        stripe_id=shapes.text(line.get("id")),
+        invoice=_invoice_row(invoice),
+        quantity=shapes.line_quantity(line) or Decimal(0),
+        amount=money.from_minor(shapes.integer(line.get("amount")) or 0, invoice.currency),
+        start=start,
+        end=end,
     )
 
 
@@ -125,29 +191,3 @@ def _invoice_row(invoice: Invoice) -> InvoiceRow:
         hosted_invoice_url=shapes.link(invoice.data.get("hosted_invoice_url")),
         invoice_pdf=shapes.link(invoice.data.get("invoice_pdf")),
     )
-
-
-def _invoice_of(record: UsageRecord) -> InvoiceRow | None:
-    """The first invoice after the use with a line for its item and its time."""
-    if record.timestamp is None:
-        return None
-    item: Any = record.subscription_item
-    invoices = Invoice.objects.filter(
-        subscription=item.subscription_id, created__gte=record.timestamp
-    ).order_by("created")
-    for invoice in invoices[:3]:
-        if _bills(invoice, item.pk, record.timestamp):
-            return _invoice_row(invoice)
-    return None
-
-
-def _bills(invoice: Invoice, item_id: str, at: datetime) -> bool:
-    return any(
-        shapes.line_item(line) == item_id and _covers(line, at)
-        for line in shapes.listed(invoice.data.get("lines"))
-    )
-
-
-def _covers(line: dict[str, Any], at: datetime) -> bool:
-    start, end = shapes.line_period(line)
-    return start is not None and end is not None and start <= at < end

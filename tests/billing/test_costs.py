@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from django.utils import timezone
+
 from comp_billing import costs, mirror, usage
 from comp_billing.models import Subscription, SubscriptionItem, UsageRecord
 from comp_core.models import Run
@@ -148,3 +150,31 @@ def test_failed_run_has_no_receipt(site: Site) -> None:
     project, payer = site.shop(), site.subscriber()
 
     assert costs.receipt_of(ended(authorized_run(project, payer), status="failed")) is None
+
+
+def test_months_are_those_of_the_time_zone_in_force(site: Site) -> None:
+    """The last evening of January in London is February in Tokyo."""
+    project, payer = site.shop(), site.subscriber()
+    run = ended(authorized_run(project, payer))
+    Run.objects.filter(pk=run.pk).update(finished_at=datetime(2026, 1, 31, 23, 30, tzinfo=UTC))
+
+    found = []
+    for zone in ("Europe/London", "Asia/Tokyo"):
+        with timezone.override(zone):
+            found += [f"{row.month:%Y-%m-%d %H:%M}" for row in costs.monthly_costs(payer)]
+
+    assert found == ["2026-01-01 00:00", "2026-02-01 00:00"]
+
+
+def test_sums_of_many_tiny_runs_are_exact(site: Site) -> None:
+    """A thousand times a tenth of a cent, on a database that adds up floats too."""
+    project, payer = site.shop(), site.subscriber()
+    tiny = {"run_time": Decimal("0.1"), "run_cost": Decimal("0.001"), "status": "succeeded"}
+    Run.objects.bulk_create(
+        Run(owner=payer, payer=payer, project=project, finished_at=timezone.now(), **tiny)
+        for _number in range(1000)
+    )
+
+    (row,) = costs.monthly_costs(payer)
+
+    assert (str(row.seconds), str(row.cost)) == ("100.000000", "1.000000")
