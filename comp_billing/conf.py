@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from comp_users.settings_dict import Setting, SettingsDict
 
 
@@ -37,6 +39,13 @@ class BillingSettings(SettingsDict):
     SUBSCRIBE_ON = Setting(
         "sign_up",
         "When customers are subscribed to a project: sign_up (to all of them), or first_run.",
+    )
+    ALLOWANCE_WITHOUT_CARD: Setting[int | Decimal | None] = Setting(
+        None,
+        "Currency units that a customer without a payment method may use in a period, credit aside;"
+        " None: no card is needed, and invoices wait for their payment.",
+        types=(int, Decimal, type(None)),
+        minimum=0,
     )
     METER_PREFIX = Setting("comp", "Start of the meters' event names; one per installation.")
     ITEMS_PER_SUBSCRIPTION = Setting(20, "Stripe's limit of items per subscription.")

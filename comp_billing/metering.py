@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from decimal import ROUND_CEILING, Decimal
-from typing import cast
+from decimal import Decimal
 
-from django.db.models import Q, Sum
-from django.db.models.functions import Coalesce
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from comp_billing import first_run, money, stripe_api
+from comp_billing import caps, first_run, money, quotes, stripe_api
 from comp_billing.catalog import fits
 from comp_billing.conf import conf
 from comp_billing.entitlements import (
@@ -25,9 +20,8 @@ from comp_billing.entitlements import (
 from comp_billing.models import Plan, Reservation, SubscriptionItem, UsageRecord, UsageState
 from comp_billing.pricing import get_pricing, units_of
 from comp_core.exceptions import RunRefused
-from comp_core.metering import BaseMeter, Receipt
+from comp_core.metering import BaseMeter, Quote, Receipt
 from comp_core.models import Run
-from comp_users.models import Profile
 
 
 class StripeMeter(BaseMeter):
@@ -45,21 +39,20 @@ class StripeMeter(BaseMeter):
             seconds=seconds, server_cost=run.server_cost, currency=run.currency
         )
 
+    def quote(self, run: Run) -> Quote:
+        """Also says who pays, what credit takes off, and what is free. At most three queries."""
+        return quotes.complete(super().quote(run), run)
+
     def authorize(self, run: Run) -> None:
-        """Refuse a run that could not be billed, or whose worst case would pass the payer's cap;
-        else hold the worst case. Joins the transaction of submit."""
+        """Refuse a run that could not be billed, or whose worst case would pass the payer's cap or
+        what may be used without a card; else hold the worst case. Joins submit's transaction."""
         if not is_billable(run):
             return
         payer = run.payer
         if not (payer.is_active and payer.user.is_active):
             raise RunRefused(_("The account that would pay for this run is not active."))
-        item = usable_entitlement(payer, run.project).item
-        worst_case = self.cost(run, Decimal(run.timeout_seconds))
-        _hold_within_cap(run, worst_case, item)
-        # By id: the run at hand may be a subclass's instance.
-        Reservation.objects.create(
-            run_id=run.pk, payer=payer, amount=worst_case, subscription_item=item
-        )
+        entitled = usable_entitlement(payer, run.project)
+        caps.hold(run, self.cost(run, Decimal(run.timeout_seconds)), entitled)
 
     def refused(self, run: Run) -> None:
         """A first wish is written down, and what the payer lacks is asked for, on sites that do so
@@ -85,6 +78,7 @@ class StripeMeter(BaseMeter):
             state=UsageState.PENDING if quantity else UsageState.EMPTY,
             next_attempt_at=timezone.now() if quantity else None,
         )
+        caps.note_spending(run, billed.item)
 
     def release(self, run: Run) -> None:
         """Give back what was held: only success costs."""
@@ -110,61 +104,6 @@ class StripeMeter(BaseMeter):
 def is_billable(run: Run) -> bool:
     """Runs of public projects that have a rate, on a site that has a Stripe key."""
     return stripe_api.is_configured() and run.project.is_public and bool(run.server_cost)
-
-
-def _hold_within_cap(run: Run, worst_case: Decimal, item: SubscriptionItem) -> None:
-    """Refuse when what is spent and held this period, and this run at worst, pass the cap."""
-    # Locks out the payer's other submits until ours is committed. A stronger lock would deadlock
-    # with the one that the run's foreign key already holds.
-    payer = Profile.objects.select_for_update(no_key=True).get(pk=run.payer_id)
-    if payer.spending_cap is None:
-        return
-    spent, held = committed(payer, period_start(item))
-    if spent + held + worst_case <= payer.spending_cap:
-        return
-    if run.payer_id != run.owner_id:
-        # The sponsor's figures are the sponsor's business.
-        raise RunRefused(
-            _("The sponsor of this project has reached the spending cap for this month.")
-        )
-    amounts = {"worst": worst_case, "cap": payer.spending_cap, "spent": spent, "held": held}
-    words = {name: _in_words(amount, run.currency) for name, amount in amounts.items()}
-    raise RunRefused(_over_cap(words, item))
-
-
-def _over_cap(words: dict[str, str], item: SubscriptionItem) -> str:
-    text = _(
-        "This run could cost up to %(worst)s and might pass your spending cap of %(cap)s:"
-        " %(spent)s are spent and %(held)s are held for runs under way. Raise the cap, or wait"
-        " until running models have finished"
-    )
-    if item.current_period_end is None:
-        return text % words + "."
-    end = date_format(item.current_period_end, "DATE_FORMAT")
-    return text % words + _(" or the next period starts on %(end)s.") % {"end": end}
-
-
-def period_start(item: SubscriptionItem | None) -> datetime:
-    """Of the cap's month: the subscription's period, before there is one the calendar month."""
-    if item and item.current_period_start:
-        return item.current_period_start
-    return timezone.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-
-
-def committed(payer: Profile, since: datetime) -> tuple[Decimal, Decimal]:
-    """What the payer has spent since, and what is held for runs under way; currency units."""
-    held = Q(settled_amount__isnull=True)
-    sums = Reservation.objects.filter(held | Q(run__finished_at__gte=since), payer=payer).aggregate(
-        spent=Coalesce(Sum("settled_amount", filter=~held), Decimal(0)),
-        held=Coalesce(Sum("amount", filter=held), Decimal(0)),
-    )
-    return cast("Decimal", sums["spent"]), cast("Decimal", sums["held"])
-
-
-def _in_words(amount: Decimal, currency: str) -> str:
-    """Rounded up to the minor unit, so that what is said adds up to what was refused."""
-    minor = money.to_minor(amount, currency).to_integral_value(ROUND_CEILING)
-    return money.format_amount(minor, currency)
 
 
 def _to_bill(run: Run) -> Entitlement:

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from comp_core.conf import conf
 
@@ -26,14 +27,48 @@ def cost_of(*, seconds: Decimal, server_cost: Decimal | None) -> Decimal:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QuoteLine:
+    """One line of a quote. ``text`` is for the user; ``amount`` in currency units, negative where
+    something is taken off, None where the line only says something."""
+
+    text: str
+    amount: Decimal | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Quote:
-    """What a run will cost before it is submitted. Amounts are in currency units."""
+    """What a run will cost before it is submitted. Amounts are in currency units.
+
+    ``lines`` add up to ``to_pay``, what the user is expected to pay; ``free`` says why that is
+    nothing, and is empty otherwise.
+    """
 
     expected: Decimal
     worst_case: Decimal
     currency: str
     server_cost: Decimal | None
     expected_seconds: Decimal
+    worst_seconds: Decimal
+    to_pay: Decimal
+    lines: tuple[QuoteLine, ...] = ()
+    free: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; amounts and seconds are decimal text."""
+        return {
+            "currency": self.currency,
+            "expected": str(self.expected),
+            "worst_case": str(self.worst_case),
+            "to_pay": str(self.to_pay),
+            "server_cost_per_hour": None if self.server_cost is None else str(self.server_cost),
+            "expected_seconds": str(self.expected_seconds),
+            "worst_seconds": str(self.worst_seconds),
+            "free": self.free,
+            "lines": [
+                {"text": line.text, "amount": None if line.amount is None else str(line.amount)}
+                for line in self.lines
+            ],
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +97,19 @@ class BaseMeter:
 
     def quote(self, run: Run) -> Quote:
         """What a run (possibly unsaved, with its terms set) will cost. No side effects."""
-        expected = Decimal(run.project.exp_task_time)
+        seconds = Decimal(run.project.exp_task_time)
+        expected = self.cost(run, seconds)
+        text = _("A usual run") if run.server_cost else _("This project is free.")
         return Quote(
-            expected=self.cost(run, expected),
+            expected=expected,
             worst_case=self.cost(run, Decimal(run.timeout_seconds)),
             currency=run.currency,
             server_cost=run.server_cost,
-            expected_seconds=expected,
+            expected_seconds=seconds,
+            worst_seconds=Decimal(run.timeout_seconds),
+            to_pay=expected,
+            lines=(QuoteLine(text=text, amount=expected),),
+            free="" if run.server_cost else text,
         )
 
     def cost(self, run: Run, seconds: Decimal) -> Decimal:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from comp_core.views import catalogue, inputs, outputs, runs
+from comp_core.views import catalogue, inputs, outputs, quotes, runs
 
 app_name = "comp_core"
 urlpatterns = [
@@ -14,5 +14,6 @@ urlpatterns = [
     path("runs/<uuid:pk>/outputs.zip", outputs.archive, name="archive"),
     path("runs/<uuid:pk>/outputs/<str:output_id>/", outputs.output, name="output"),
     path("<slug:slug>/", catalogue.ModelView.as_view(), name="model"),
+    path("<slug:slug>/quote/", quotes.quote, name="quote"),
     path("<slug:slug>/inputs/<uuid:pk>/", inputs.inputs, name="inputs"),
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, Generic, TypeVar, overload
 
 from django.conf import settings
@@ -60,7 +61,7 @@ class Setting(Generic[T]):
 
     def in_range(self, value: object) -> bool:
         """Whether a value of the right type is one that we can work with."""
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
             return True
         if not math.isfinite(value) or value > self.maximum:
             return False

@@ -48,6 +48,7 @@ def address(name: str, run: Run) -> str:
     """The address of that name for a run, its model or its inputs."""
     known: dict[str, list[Any]] = {
         "model": [run.project.slug],
+        "quote": [run.project.slug],
         "inputs": [run.project.slug, DoublingRun.objects.get(pk=run.pk).inputs_id],
         "output": [run.pk, "1"],
     }

@@ -56,7 +56,7 @@ class UsageRecord(TimeStampedModel):
         null=True, help_text=_("The time of use as told to Stripe; never changed once sent.")
     )
     state = models.CharField(max_length=10, choices=UsageState.choices, default=UsageState.PENDING)
-    # A new generation is a new identifier at Stripe: for usage that Stripe has surely rejected, whose
+    # A new generation is a new identifier at Stripe: for usage that Stripe has surely rejected. Its
     # former identifier would be answered as a duplicate although it was not counted.
     generation = models.PositiveSmallIntegerField(default=1, db_default=1)
     attempts = models.PositiveIntegerField(default=0)

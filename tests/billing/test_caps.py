@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from django.db import transaction
 
 from comp_billing.metering import StripeMeter
 from comp_billing.models import (
+    CapWarning,
+    CreditBalance,
+    Customer,
     Reservation,
     SubscriptionItem,
 )
 from comp_core.exceptions import RunRefused
 from comp_core.models import Run
+from comp_users.models import Profile, Project
 from tests.billing.builders import (
     Site,
     at_once,
@@ -105,3 +110,60 @@ def test_cap_holds_against_submits_at_the_same_moment(site: Site) -> None:
     at_once(submit, times=10)
 
     assert Reservation.objects.count() == 3
+
+
+def without_card(site: Site, allowance: int | Decimal | None) -> tuple[Project, Profile]:
+    """A shop, and a customer who has no means of payment."""
+    site.configure(ALLOWANCE_WITHOUT_CARD=allowance)
+    return site.shop(), site.subscriber()
+
+
+def test_some_may_be_used_without_a_card(site: Site) -> None:
+    """Up to the allowance, what is under way at its worst included; then a card is asked for."""
+    project, payer = without_card(site, Decimal("0.15"))
+    authorized_run(project, payer)
+
+    said = refusal(queued_run(project, payer))
+
+    assert said == (
+        "This run could cost up to $0.10, and $0.05 are left that may be used without a payment"
+        " card. Add a card under Card, then submit again."
+    )
+
+
+def test_nothing_may_be_used_without_a_card(site: Site) -> None:
+    """With an allowance of zero a card comes first."""
+    project, payer = without_card(site, 0)
+
+    assert "$0.00 are left" in refusal(queued_run(project, payer))
+
+
+def test_card_lifts_the_allowance(site: Site) -> None:
+    """Whatever has been used."""
+    project, payer = without_card(site, 0)
+    Customer.objects.update(default_payment_method="pm_1")
+
+    authorized_run(project, payer)
+
+    assert Reservation.objects.count() == 1
+
+
+def test_credit_is_a_means_of_payment(site: Site) -> None:
+    """As far as it goes."""
+    project, payer = without_card(site, 0)
+    customer = Customer.objects.get()
+    CreditBalance.objects.create(customer=customer, available=15, currency="usd", as_of=1)
+    authorized_run(project, payer)
+
+    assert "$0.05 are left" in refusal(queued_run(project, payer))
+
+
+def test_marks_of_the_cap_are_noted_with_the_spending(site: Site) -> None:
+    """In the transaction that settles the run; each once."""
+    project, payer = site.shop(), capped(site.subscriber(), "0.10")
+
+    ended(authorized_run(project, payer), seconds="6")
+    ended(authorized_run(project, payer, timeout_seconds=3), seconds="2.5")
+
+    found = CapWarning.objects.order_by("percent").values_list("percent", "spent")
+    assert list(found) == [(50, Decimal("0.06")), (80, Decimal("0.085"))]

@@ -1,0 +1,78 @@
+"""What a run will cost, line by line: who pays, what credit takes off, what is free."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from django.utils.translation import gettext as _
+
+from comp_billing import caps, credit, stripe_api
+from comp_billing.models import SubscriptionItem
+from comp_core.metering import Quote, QuoteLine
+from comp_core.models import Run
+from comp_users.models import Profile
+
+ZERO = Decimal(0)
+
+
+def complete(quote: Quote, run: Run) -> Quote:
+    """The plain quote with what billing knows. At most three queries, and none for a visitor or
+    where nothing is billed; no call to Stripe."""
+    if not run.server_cost:
+        return quote
+    if not stripe_api.is_configured():
+        return _free(quote, _("This site does not bill: nobody pays."))
+    if not run.project.is_public:
+        return _free(quote, _("Runs of a project that is not public are not billed."))
+    if run.payer_id is None:
+        return quote
+    if run.payer_id != run.owner_id:
+        return _free(quote, _("The sponsor of this project pays."))
+    return _with_credit(quote, run)
+
+
+def _free(quote: Quote, why: str) -> Quote:
+    line = QuoteLine(text=why, amount=-quote.expected)
+    return replace(quote, lines=(*quote.lines, line), free=why, to_pay=ZERO)
+
+
+def _with_credit(quote: Quote, run: Run) -> Quote:
+    """What is left of the payer's credit once everything used so far has been paid from it."""
+    payer = run.payer
+    granted = credit.available(payer)
+    if not granted and payer.spending_cap is None:
+        return quote
+    now = caps.spending(payer, _item(payer))
+    lines, to_pay = quote.lines, quote.expected
+    left = max(granted - now.total, ZERO)
+    taken = min(left, quote.expected)
+    if taken:
+        text = _("Paid from your credit, of which %(left)s are left")
+        words = text % {"left": caps.in_words(left, quote.currency)}
+        lines, to_pay = (*lines, QuoteLine(text=words, amount=-taken)), quote.expected - taken
+    free = _("Your credit covers it.") if taken and not to_pay else ""
+    return replace(quote, lines=(*lines, *_cap_lines(quote, payer, now)), free=free, to_pay=to_pay)
+
+
+def _cap_lines(quote: Quote, payer: Profile, now: caps.Spending) -> list[QuoteLine]:
+    if payer.spending_cap is None:
+        return []
+    left = max(payer.spending_cap - now.total, ZERO)
+    words = {
+        "left": caps.in_words(left, quote.currency),
+        "cap": caps.in_words(payer.spending_cap, quote.currency),
+    }
+    text = _("Of your spending cap of %(cap)s, %(left)s are left.") % words
+    if quote.worst_case > left:
+        text += " " + _("The run could pass it, and would be refused.")
+    return [QuoteLine(text=text)]
+
+
+def _item(payer: Profile) -> SubscriptionItem | None:
+    """Any of the payer's: all of them turn over together."""
+    items = SubscriptionItem.objects.filter(
+        subscription__customer__user=payer.user_id, current_period_start__isnull=False
+    )
+    found: SubscriptionItem | None = items.order_by("-current_period_start").first()
+    return found
