@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.fields.json import KT
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
@@ -25,7 +25,7 @@ def payment_due(request: HttpRequest) -> Iterator[Notice]:
     none on a site without Stripe."""
     if not stripe_api.is_configured():
         return
-    owing = _owing(request.user).values_list("is_behind", "pay_url").first()
+    owing = _owing(request.user)
     if owing is None:
         return
     is_behind, pay_url = owing
@@ -39,12 +39,13 @@ def payment_due(request: HttpRequest) -> Iterator[Notice]:
     yield Notice(text=text, url=pay_page or _invoices_page(), link_text=link_text)
 
 
-def _owing(user: Any) -> QuerySet[Customer]:
-    """The user's customer, if it owes something."""
+def _owing(user: Any) -> tuple[bool, str | None] | None:
+    """Whether a subscription is behind, and the oldest unpaid invoice's page; None when the user
+    owes nothing."""
     subscriptions = Subscription.objects.filter(customer=OuterRef("pk"), status__in=BEHIND)
     overdue = _overdue().filter(customer=OuterRef("pk"))
     unpaid = Invoice.objects.filter(customer=OuterRef("pk"), status="open", amount_due__gt=0)
-    return Customer.objects.annotate(
+    owing = Customer.objects.annotate(
         is_behind=Exists(subscriptions),
         pay_url=Subquery(
             unpaid.annotate(url=KT("data__hosted_invoice_url"))
@@ -52,16 +53,17 @@ def _owing(user: Any) -> QuerySet[Customer]:
             .values("url")[:1]
         ),
     ).filter(Q(is_behind=True) | Exists(overdue), user=user)
+    found: tuple[bool, str | None] | None = owing.values_list("is_behind", "pay_url").first()
+    return found
 
 
-def _overdue() -> QuerySet[Invoice]:
+def _overdue() -> Any:
     """Open invoices whose payment was tried in vain, or whose day has passed."""
     now = int(timezone.now().timestamp())
     # A database may sort JSON's null before or after numbers.
     was_tried = Q(data__attempt_count__gte=1) & ~Q(data__attempt_count=None)
     is_late = was_tried | Q(data__due_date__lt=now) & ~Q(data__due_date=None)
-    overdue: QuerySet[Invoice] = Invoice.objects.filter(is_late, status="open", amount_due__gt=0)
-    return overdue
+    return Invoice.objects.filter(is_late, status="open", amount_due__gt=0)
 
 
 def _invoices_page() -> str:

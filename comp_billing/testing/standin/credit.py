@@ -86,7 +86,7 @@ def reinstate(world: "StandIn", invoice: Json) -> None:
         grant = world.need(GRANT, debit["credit_grant"])
         about = debit["debit"]["credits_applied"]
         kind = "credits_application_invoice_voided"
-        transact(world, grant, "credit", used["amount"], kind, **{kind: about})
+        transact(world, grant, "credit", used["amount"], kind, about={kind: about})
 
 
 def run_out(world: "StandIn", object_id: str) -> None:
@@ -104,7 +104,7 @@ def _paid_for(world: "StandIn", invoice: Json, line: Json) -> list[Json]:
             continue
         about = {"invoice": invoice["id"], "invoice_line_item": line["id"]}
         kind = "credits_applied"
-        made = transact(world, grant, "debit", share, kind, **{kind: about})
+        made = transact(world, grant, "debit", share, kind, about={kind: about})
         paid.append(
             {
                 "amount": share,
@@ -172,10 +172,10 @@ def transact(
     kind: str,
     *,
     effective_at: int | None = None,
-    **about: Json,
+    about: Json | None = None,
 ) -> Json:
     money = {"currency": _currency(grant), "value": value}
-    details = {"amount": {"type": "monetary", "monetary": money}, "type": kind, **about}
+    details = {"amount": {"type": "monetary", "monetary": money}, "type": kind, **(about or {})}
     made = shape(
         TRANSACTION,
         id=ids.new_id(TRANSACTION),
