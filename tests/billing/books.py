@@ -15,7 +15,8 @@ from freezegun import freeze_time
 from comp_billing import mirror, stripe_api, usage
 from comp_billing.models import Invoice, UsageRecord
 from comp_users.models import Profile, Project
-from tests.billing.builders import Site, used
+from tests.billing.builders import Site, customer_of, used
+from tests.billing.standin_rig import in_process
 
 HOUR = 3600
 
@@ -68,6 +69,12 @@ class Ledger:
         usage.report_due()
         record.refresh_from_db()
         return record
+
+    def give_card(self, payer: Profile) -> None:
+        """A card at Stripe that pays every invoice."""
+        v1, customer = in_process(self.site.standin).v1, customer_of(payer).pk
+        card = v1.payment_methods.attach("pm_card_visa", {"customer": customer}).id
+        v1.customers.update(customer, {"invoice_settings": {"default_payment_method": card}})
 
 
 @pytest.fixture
