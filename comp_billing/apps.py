@@ -28,6 +28,7 @@ class CompBillingConfig(AppConfig):
         self._connect_facts()
         self._load_handlers()
         self._register_loops()
+        self._register_catalogue()
         self._register_reading()
         self._register_probes()
         self._register_links()
@@ -63,7 +64,6 @@ class CompBillingConfig(AppConfig):
         """What the workers do of their own accord."""
         from comp_billing import (
             cap_warnings,
-            catalog,
             closing,
             credit,
             customers,
@@ -75,7 +75,6 @@ class CompBillingConfig(AppConfig):
         from comp_core.maintenance import register_loop
 
         register_loop("comp_billing.customers", customers.ensure_customers, seconds=30)
-        register_loop("comp_billing.catalog", catalog.plan_all, seconds=30)
         register_loop("comp_billing.items", subscriptions.ensure_items, seconds=10)
         register_loop("comp_billing.closing", closing.end_closed, seconds=60)
         register_loop("comp_billing.intents", intents.carry_out_due, seconds=2, everywhere=True)
@@ -84,6 +83,16 @@ class CompBillingConfig(AppConfig):
         register_loop("comp_billing.alarms", alarms.tell_of_unbilled, seconds=3600)
         register_loop("comp_billing.cap_warnings", cap_warnings.send_due, seconds=30)
         register_loop("comp_billing.credit", credit.refresh_due, seconds=60)
+
+    def _register_catalogue(self) -> None:
+        """What the workers do for what is sold, at what price, and for how long."""
+        from comp_billing import catalog, repricing, retirement
+        from comp_core.maintenance import register_loop
+
+        register_loop("comp_billing.catalog", catalog.plan_all, seconds=30)
+        register_loop("comp_billing.repricing", repricing.move_items, seconds=30)
+        register_loop("comp_billing.former_prices", repricing.archive_former, seconds=300)
+        register_loop("comp_billing.retirement", retirement.retire, seconds=60)
 
     def _register_reading(self) -> None:
         """What the workers do with what Stripe tells, or failed to."""

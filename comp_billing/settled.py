@@ -11,6 +11,8 @@ from django.utils import timezone
 from comp_billing.models import Reservation, UsageRecord
 from comp_billing.usage.limits import COUNTED_AFTER, UNSETTLED
 
+__all__ = ["UNSETTLED", "held_runs", "is_all_counted", "unsettled_usage"]
+
 
 def unsettled_usage(
     *, counted_after: timedelta = timedelta(0), **whose: Any

@@ -4,7 +4,7 @@ Steps are found by comparing projects with the mirror, and written down as inten
 settlement looks for the next. Every creation looks at Stripe first and adopts what is there.
 """
 
-from comp_billing.catalog import calls as calls  # for its kinds of intents
+from comp_billing.catalog.calls import switch_meter
 from comp_billing.catalog.offers import (
     counts_alike,
     event_name,
@@ -35,6 +35,7 @@ __all__ = [
     "plans_on_offer",
     "set_up_catalog",
     "steps",
+    "switch_meter",
     "usable_plans",
     "write_down",
 ]

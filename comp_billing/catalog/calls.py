@@ -67,10 +67,10 @@ def _find_price(intent: Intent) -> Answer | None:
 
 
 def _reactivate_meter(intent: Intent) -> Answer:
-    return _switch_meter(intent, "reactivate", "active")
+    return switch_meter(intent, "reactivate", "active")
 
 
-def _switch_meter(intent: Intent, verb: str, wanted: str) -> Answer:
+def switch_meter(intent: Intent, verb: str, wanted: str) -> Answer:
     """Stripe refuses to switch a meter to where it is, say by a call whose answer was lost."""
     path = stripe_api.object_path("billing/meters", intent.params["meter"])
     try:
@@ -80,10 +80,6 @@ def _switch_meter(intent: Intent, verb: str, wanted: str) -> Answer:
         if found is None or found.data.get("status") != wanted:
             raise
         return found
-
-
-def _deactivate_meter(intent: Intent) -> Answer:
-    return _switch_meter(intent, "deactivate", "inactive")
 
 
 def _archive_price(intent: Intent) -> Answer:
@@ -123,7 +119,6 @@ intents.KINDS |= {
     "meter.create": Kind(send=_create_meter, find=_find_meter, settle=_link_meter, look_first=True),
     "meter.update": Kind(send=_update_meter),
     "meter.reactivate": Kind(send=_reactivate_meter),
-    "meter.deactivate": Kind(send=_deactivate_meter),
     "price.archive": Kind(send=_archive_price),
     "price.create": Kind(
         send=_create_price, find=_find_price, refused=_doubt_product, look_first=True

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import transaction
-
 from comp_billing import intents, stripe_api
 from comp_billing.catalog.steps import Step, steps
 from comp_billing.models import Intent, IntentState
+from comp_core.crashpoints import step
 from comp_users.models import Project
 
 
@@ -17,7 +16,7 @@ def plan_project(project: Project) -> list[Intent]:
     """Write the project's steps down as intents; nothing for a site without Stripe."""
     if not stripe_api.is_configured():
         return []
-    with transaction.atomic():
+    with step("plan_project"):
         return [write_down(step) for step in steps(project)]
 
 
