@@ -51,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Measure the run engine and billing's mirror of Stripe. Progress goes to "
         "standard error.",
         epilog="Further options: --only NAME (statements, child_start, end_to_end, claims, loops, "
-        "progress, threads, migrations, webhooks, sync; may be repeated), --repeat N, --rows N, "
-        "--quick (measures nothing, shows that it works).",
+        "progress, threads, migrations, webhooks, sync, books; may be repeated), --repeat N, "
+        "--rows N, --quick (measures nothing, shows that it works).",
     )
     parser.add_argument("--database", choices=(*BOTH, "both"), default="both")
     parser.add_argument(

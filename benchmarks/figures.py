@@ -16,6 +16,7 @@ class Sizes:
     repeat: int = 30
     rows: int = 100_000
     reports: int = 1_000_000
+    usage: int = 1_000_000
     seconds: float = 3.0
     # Webhooks of ours and of the rival's in each round, and objects of each kind to sync.
     events: int = 200
@@ -24,7 +25,16 @@ class Sizes:
 
 
 # Shows that everything works and measures nothing.
-QUICK = Sizes(repeat=2, rows=300, reports=1_000, seconds=0.1, events=8, rival_events=4, objects=12)
+QUICK = Sizes(
+    repeat=2,
+    rows=300,
+    reports=1_000,
+    usage=2_000,
+    seconds=0.1,
+    events=8,
+    rival_events=4,
+    objects=12,
+)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 
 from benchmarks import (
+    books,
     child_start,
     claims,
     end_to_end,
@@ -42,6 +43,7 @@ FIGURES: dict[str, Measure] = {
     "migrations": migrations.measure,
     "webhooks": webhooks.measure,
     "sync": sync.measure,
+    "books": books.measure,
 }
 
 
