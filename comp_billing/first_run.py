@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from django.db import transaction
-
 from comp_billing import customers, intents, subscriptions
 from comp_billing.catalog import is_offered
 from comp_billing.confirmation import get_admission, is_admitted
 from comp_billing.models import FirstRun
 from comp_billing.subscriptions.items import is_at_sign_up
+from comp_core.crashpoints import step
 from comp_users.models import Profile, Project
 
 
@@ -22,7 +21,7 @@ def note(payer: Profile, project: Project) -> None:
     is_there = payer.is_active and payer.closed_at is None
     if not (waits and is_there and is_offered(project) and intents.can_intend()):
         return
-    with transaction.atomic():
+    with step("first_run"):
         FirstRun.objects.bulk_create(
             [FirstRun(profile=payer, project=project)], ignore_conflicts=True
         )

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -38,6 +37,7 @@ from comp_billing.stripe_api import Answer
 from comp_billing.sync import accounts
 from comp_billing.sync.pacing import TokenBucket
 from comp_billing.tracing import log_error
+from comp_core.crashpoints import crashpoint, step
 
 __all__ = [
     "KINDS",
@@ -193,6 +193,7 @@ def claim(intent: Intent) -> Intent | None:
     """The intent, ours for a while; None when another worker was faster. Commits before the call,
     so that a crash during it leaves a trace."""
     now = clock.now()
+    crashpoint("intent_claim:begin")
     claimed = Intent.objects.filter(
         pk=intent.pk, state=IntentState.PENDING, attempts=intent.attempts
     ).update(
@@ -200,6 +201,7 @@ def claim(intent: Intent) -> Intent | None:
         next_attempt_at=timezone.now() + LEASE,
         first_sent_at=Coalesce("first_sent_at", now),
     )
+    crashpoint("intent_claim:committed")
     return Intent.objects.get(pk=intent.pk) if claimed else None
 
 
@@ -261,7 +263,9 @@ def _ask(kind: Kind, intent: Intent) -> Answer:
 
 def _send(kind: Kind, intent: Intent) -> Answer:
     pace.take(per_second=conf.CALLS_PER_SECOND)
-    return kind.send(intent)
+    answer = kind.send(intent)
+    crashpoint("intent:answered")
+    return answer
 
 
 def _find(kind: Kind, intent: Intent) -> Answer | None:
@@ -271,15 +275,17 @@ def _find(kind: Kind, intent: Intent) -> Answer | None:
 
 def _renew_key(intent: Intent) -> None:
     """Commit the next generation before it is used; two workers arrive at the same one."""
+    crashpoint("intent_key:begin")
     Intent.objects.filter(pk=intent.pk, generation=intent.generation).update(
         generation=F("generation") + 1, first_sent_at=clock.now()
     )
+    crashpoint("intent_key:committed")
     intent.refresh_from_db()
 
 
 def settle(intent: Intent, answer: Answer) -> None:
     """Mirror the answer, write what follows from it and mark the intent done, all or nothing."""
-    with transaction.atomic():
+    with step("intent_settle"):
         mirror.upsert(
             [answer.data],
             as_of=answer.as_of,
@@ -299,7 +305,7 @@ def settle(intent: Intent, answer: Answer) -> None:
 
 def _refuse(kind: Kind, intent: Intent, error: StripeRefused) -> None:
     logger.error("Stripe refused %s (intent %s): %s", intent.kind, intent.pk, error.code)
-    with transaction.atomic():
+    with step("intent_refuse"):
         Intent.objects.filter(pk=intent.pk, state=IntentState.PENDING).update(
             state=IntentState.FAILED, next_attempt_at=None, error_message=str(error)
         )
@@ -308,6 +314,8 @@ def _refuse(kind: Kind, intent: Intent, error: StripeRefused) -> None:
 
 def _postpone(intent: Intent, message: str, error: StripeError | None) -> None:
     pause = timedelta(seconds=pause_seconds(intent.attempts, error=error))
+    crashpoint("intent_postpone:begin")
     Intent.objects.filter(pk=intent.pk, state=IntentState.PENDING).update(
         next_attempt_at=timezone.now() + pause, error_message=message
     )
+    crashpoint("intent_postpone:committed")

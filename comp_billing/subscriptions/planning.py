@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
 from comp_billing import intents
@@ -28,6 +27,7 @@ from comp_billing.subscriptions.items import (
     standing_additions,
     wanted_projects,
 )
+from comp_core.crashpoints import step
 
 
 def plan(customer_id: str) -> list[Intent]:
@@ -36,7 +36,7 @@ def plan(customer_id: str) -> list[Intent]:
     While a subscription of the customer's is being created, nothing more is asked for: its
     settlement calls this again.
     """
-    with transaction.atomic():
+    with step("plan_items"):
         # No stronger lock: rows that refer to the customer, written by two transactions that both
         # come here next, would deadlock.
         locked = Customer.objects.select_for_update(no_key=True)

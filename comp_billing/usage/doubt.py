@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.utils import timezone
 
 from comp_billing import clock, stripe_api
@@ -22,6 +21,7 @@ from comp_billing.models import Correction, CorrectionKind, UsageRecord, UsageSt
 from comp_billing.sync import accounts
 from comp_billing.usage.limits import COUNTED_AFTER
 from comp_billing.usage.stamps import is_open
+from comp_core.crashpoints import step
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def _decide(
     record: UsageRecord, kind: CorrectionKind, reason: str, values: dict[str, object]
 ) -> bool:
     """The transition and its audit line, both or neither."""
-    with transaction.atomic():
+    with step("doubt"):
         unclear = UsageRecord.objects.filter(
             pk=record.pk, state=UsageState.AMBIGUOUS, attempts=record.attempts
         )
