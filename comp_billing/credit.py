@@ -54,10 +54,15 @@ def available(payer: Profile) -> Decimal:
     Stripe takes it only when an invoice is finalised: usage that is on none yet has still to be
     paid from it. What pays for certain models only is left out. One query.
     """
+    return money.from_minor(minor_left(payer) or 0, conf.CURRENCY)
+
+
+def minor_left(payer: Profile) -> int | None:
+    """The same in minor units; None while Stripe has not told. One query."""
     left = CreditBalance.objects.filter(
         customer__user=payer.user_id, customer__deleted=False, currency=conf.CURRENCY
-    ).values_list("available", flat=True)
-    return money.from_minor(left.first() or 0, conf.CURRENCY)
+    )
+    return left.values_list("available", flat=True).first()
 
 
 def grants_of(user: Any) -> list[GrantRow]:

@@ -19,6 +19,7 @@ from comp_billing import credit, stripe_api
 from comp_billing.conf import conf
 from comp_billing.costs import MonthlyCost, monthly_costs, usage_of
 from comp_billing.forms import CapForm
+from comp_billing.money import format_amount
 from comp_billing.spending import spending_of
 from comp_users.models import Profile
 from comp_users.pages import render_page
@@ -58,13 +59,15 @@ def costs(request: HttpRequest) -> HttpResponse:
     page = Paginator(usage_of(profile), RECORDS_PER_PAGE).get_page(request.GET.get("page"))
     # A form with a mistake has changed the profile at hand.
     profile = Profile.objects.get(pk=profile.pk) if form.errors else profile
+    left = credit.minor_left(profile)
     context = {
         "months": [Month(month, list(rows)) for (month, _currency), rows in grouped],
         "page": page,
         "profile": profile,
         "form": form,
         "spending": spending_of(profile),
-        "credit": credit.available(profile),
+        "credit": left,
+        "credit_text": format_amount(left, conf.CURRENCY),
         "currency": conf.CURRENCY,
         "bills": stripe_api.is_configured(),
     }

@@ -18,6 +18,7 @@ from comp_billing.conf import conf
 from comp_billing.costs import InvoiceRow, invoices_of
 from comp_billing.exceptions import BillingError
 from comp_billing.models import SubscriptionItem
+from comp_billing.money import format_amount
 from comp_billing.previews import Preview, accrued, preview_of
 from comp_users.models import Profile
 from comp_users.pages import render_page
@@ -72,11 +73,12 @@ def _asked(user: Any) -> tuple[Preview | None, str]:
 
 
 def _own_figures(profile: Profile) -> dict[str, Any]:
+    left = credit.minor_left(profile)
     return {
         "accrued": accrued(profile),
-        "credit": credit.available(profile),
+        "credit": left,
+        "credit_text": format_amount(left, conf.CURRENCY),
         "grants": credit.grants_of(profile.user_id),
-        "currency": conf.CURRENCY,
         "bills": stripe_api.is_configured(),
     }
 

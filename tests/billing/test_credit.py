@@ -15,6 +15,7 @@ from comp_billing.models import CreditBalance
 from comp_users.models import Profile
 from tests.billing.builders import Site, customer_of
 from tests.billing.news import granted, hear, listen, month_billed
+from tests.core.pages import visitor
 
 DAY = 86_400
 SUMMARY = "GET /v1/billing/credit_balance_summary"
@@ -251,3 +252,29 @@ def test_an_older_answer_does_not_overwrite_a_newer_one(site: Site, ada: Profile
     credit.refresh(customer_of(ada).pk)
 
     assert kept(ada) == (5, "usd")
+
+
+def test_pages_show_the_grants_and_what_is_left(site: Site, ada: Profile) -> None:
+    """By name, kind, amount and expiry; the costs page names the sum."""
+    granted(site, ada, 500, name="Welcome", category="promotional")
+    hear(site)
+    browser = visitor(ada)
+
+    costs, invoices = (
+        browser.get(f"/billing/{name}/").content.decode() for name in ("costs", "invoices")
+    )
+
+    wanted = ("Welcome", "Promotional", "$5.00", "Does not expire", "<strong>$5.00</strong> are")
+    found = ([part in invoices for part in wanted], "$5.00 of credit are left" in costs)
+    assert found == ([True] * 5, True)
+
+
+def test_grant_whose_rest_is_not_known_yet_is_not_called_empty(site: Site, ada: Profile) -> None:
+    """Between the grant's arrival and the worker's question."""
+    granted(site, ada)
+    hear(site)
+    CreditBalance.objects.all().delete()
+
+    text = visitor(ada).get("/billing/invoices/").content.decode()
+
+    assert "is being asked of Stripe" in text
