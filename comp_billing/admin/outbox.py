@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from comp_billing.admin import corrections, verbs
+from comp_billing.admin.books import BooksPages
 from comp_billing.admin.columns import link, related
 from comp_billing.admin.filters import KindFilter
 from comp_billing.admin.large import LargeTableAdmin
@@ -24,7 +25,7 @@ USERNAME = get_user_model().USERNAME_FIELD
 
 
 @admin.register(UsageRecord)
-class UsageRecordAdmin(LargeTableAdmin):
+class UsageRecordAdmin(BooksPages):
     """The outbox of usage: what was sent, and what waits or was refused."""
 
     list_display = [

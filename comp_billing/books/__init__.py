@@ -4,8 +4,18 @@
 """
 
 from comp_billing.books.entries import Span
-from comp_billing.books.printed import as_json, table
+from comp_billing.books.printed import HEADS, as_json, cells, exact_amount, table
 from comp_billing.books.reconciling import Reconciler
 from comp_billing.books.rows import Difference, Row
 
-__all__ = ["Difference", "Reconciler", "Row", "Span", "as_json", "table"]
+__all__ = [
+    "HEADS",
+    "Difference",
+    "Reconciler",
+    "Row",
+    "Span",
+    "as_json",
+    "cells",
+    "exact_amount",
+    "table",
+]

@@ -26,32 +26,30 @@ MOST_NAMED = 10
 
 def of_entry(entry: Entry, unit: Decimal | None, user_id: int | None) -> Iterable[Difference]:
     """What is wrong with one usage record; ``unit`` is None when its quantity is not its cost."""
-    record = (str(entry.record_id),)
-    run = str(entry.run_id)
     if entry.run_status != RunStatus.SUCCEEDED or entry.run_cost is None:
         yield Difference(
             code="run_not_billable",
-            text=_("The run %s has not succeeded, and has a usage record.") % run,
+            text=_("The run %s has not succeeded, and has a usage record.") % entry.run_id,
             advice=_("Take the usage back, or credit it: only success costs."),
-            ids=record,
+            ids=(str(entry.record_id),),
         )
     elif unit is None:
         amount = f"{entry.cost} {entry.currency.upper()}"
-        words = {"quantity": entry.quantity, "cost": amount, "run": run}
+        words = {"quantity": entry.quantity, "cost": amount, "run": entry.run_id}
         yield Difference(
             code="quantity",
             text=_("%(quantity)d units are not the cost of the run %(run)s, %(cost)s.") % words,
             advice=_("The cost shown is the run's: correct what was billed by a credit."),
-            ids=record,
+            ids=(str(entry.record_id),),
         )
     if entry.item_customer_id is None or user_id is None:
         return
     if user_id != entry.payer_user_id:
         yield Difference(
             code="payer",
-            text=_("The run %s is paid for by another user than the customer billed.") % run,
+            text=_("The run %s is another user's to pay than the customer billed.") % entry.run_id,
             advice=_("Take the usage back, or credit it."),
-            ids=record,
+            ids=(str(entry.record_id),),
         )
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 
 from comp_billing.books.catalogue import Catalogue
 from comp_billing.models import Correction, CorrectionKind, Reservation, UsageRecord, UsageState
@@ -119,6 +120,13 @@ class Span:
 
     since: datetime | None = None
     until: datetime | None = None
+
+    @classmethod
+    def of_month(cls, text: str) -> Span:
+        """A calendar month, ``2026-11``, in the time zone in force. Raises ValueError."""
+        start = datetime.strptime(text, "%Y-%m").replace(tzinfo=timezone.get_current_timezone())
+        year, month = divmod(start.year * 12 + start.month, 12)
+        return cls(start, start.replace(year=year, month=month + 1))
 
     def covers(self, moment: datetime) -> bool:
         return (self.since is None or self.since <= moment) and (

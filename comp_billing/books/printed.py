@@ -21,10 +21,10 @@ NONE = "-"
 
 def table(rows: list[Row]) -> list[str]:
     """Lines of aligned columns, each with what waits or differs on the lines below it."""
-    cells = [list(HEADS), *(_cells(row) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [_aligned(cells[0], widths)]
-    for row, shown in zip(rows, cells[1:], strict=True):
+    texts = [list(HEADS), *(cells(row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    lines = [_aligned(texts[0], widths)]
+    for row, shown in zip(rows, texts[1:], strict=True):
         lines.append(_aligned(shown, widths))
         lines += [f"    waits: {words}" for words in row.waiting]
         lines += [line for found in row.differences for line in described(found)]
@@ -37,15 +37,16 @@ def described(found: Difference) -> list[str]:
     return [f"    DIFFERS ({found.code}): {found.text}", *ids, f"        {found.advice}"]
 
 
-def _aligned(cells: list[str], widths: list[int]) -> str:
-    pairs = zip(cells, widths, strict=True)
+def _aligned(texts: list[str], widths: list[int]) -> str:
+    pairs = zip(texts, widths, strict=True)
     return "  ".join(
         cell.ljust(width) if place < WORDS else cell.rjust(width)
         for place, (cell, width) in enumerate(pairs)
     ).rstrip()
 
 
-def _cells(row: Row) -> list[str]:
+def cells(row: Row) -> list[str]:
+    """One row's texts, in the order of HEADS; a dash for what is not known or not there."""
     return [
         row.customer_id,
         row.metered.slug or row.metered.meter_id,

@@ -11,7 +11,6 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
 
 from comp_billing import books, stripe_api
 from comp_billing.exceptions import StripeError
@@ -74,9 +73,8 @@ class Command(BaseCommand):
         if not stripe_api.is_configured():
             self.stderr.write(NO_KEY)
             offline = True
-        since, until = options["month"] or (options["since"], options["until"])
-        tick = None if offline else self._tick
-        return books.Reconciler(span=books.Span(since, until), project=slug, tick=tick)
+        span = options["month"] or books.Span(options["since"], options["until"])
+        return books.Reconciler(span=span, project=slug, tick=None if offline else self._tick)
 
     def _compare(self, customers: Iterator[Any], by: books.Reconciler, as_json: bool) -> None:
         rows: list[books.Row] = []
@@ -147,11 +145,9 @@ def moment(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def month(text: str) -> tuple[datetime, datetime]:
-    """The first moment of a month in the site's time zone, and that of the next."""
+def month(text: str) -> books.Span:
+    """A calendar month in the site's time zone."""
     try:
-        start = datetime.strptime(text, "%Y-%m").replace(tzinfo=timezone.get_current_timezone())
+        return books.Span.of_month(text)
     except ValueError as exc:
         raise argparse.ArgumentTypeError(f"{text!r} is no month: write 2026-11.") from exc
-    year, number = divmod(start.year * 12 + start.month, 12)
-    return start, start.replace(year=year, month=number + 1)
