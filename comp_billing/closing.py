@@ -83,10 +83,16 @@ def _is_counted(intent: Intent) -> bool:
 
 
 def _cancel(intent: Intent) -> Answer:
-    path = stripe_api.object_path("subscriptions", intent.params["subscription"])
+    return cancel(intent.params["subscription"], idempotency_key=intent.idempotency_key)
+
+
+def cancel(subscription_id: str, *, idempotency_key: str) -> Answer:
+    """End a subscription with a last invoice for what was used; one that has ended is answered as
+    it is. Makes calls."""
+    path = stripe_api.object_path("subscriptions", subscription_id)
     params = {"invoice_now": True, "prorate": False}
     try:
-        return stripe_api.call("delete", path, params, idempotency_key=intent.idempotency_key)
+        return stripe_api.call("delete", path, params, idempotency_key=idempotency_key)
     except StripeRefused as exc:
         # A subscription that has ended is missing to a second cancellation, and can still be read.
         found = stripe_api.retrieve(path) if exc.code == "resource_missing" else None

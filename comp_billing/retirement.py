@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from comp_billing import catalog, intents, repricing, settled, stripe_api
+from comp_billing import catalog, closing, intents, repricing, settled, stripe_api
 from comp_billing.exceptions import StripeRefused
 from comp_billing.intents import Kind
 from comp_billing.models import (
@@ -191,7 +191,7 @@ def _remove(intent: Intent) -> Answer:
     except StripeRefused as exc:
         if exc.code == "resource_missing":
             return _gone(intent, exc)
-        return _end_with_its_last(path, exc)
+        return _end_with_its_last(intent, exc)
 
 
 def _gone(intent: Intent, exc: StripeRefused) -> Answer:
@@ -204,8 +204,9 @@ def _gone(intent: Intent, exc: StripeRefused) -> Answer:
     return Answer(data=stub, date=exc.date, request_id="", replayed=False)
 
 
-def _end_with_its_last(path: str, refusal: StripeRefused) -> Answer:
+def _end_with_its_last(intent: Intent, refusal: StripeRefused) -> Answer:
     """The last item of a subscription cannot be removed: the subscription is ended instead."""
+    path = stripe_api.object_path("subscription_items", intent.params["item"])
     item = stripe_api.retrieve(path)
     if item is None:
         raise refusal
@@ -217,8 +218,7 @@ def _end_with_its_last(path: str, refusal: StripeRefused) -> Answer:
     )
     if others is not None:
         raise refusal
-    ending = stripe_api.object_path("subscriptions", subscription)
-    return stripe_api.call("delete", ending, {"invoice_now": True, "prorate": False})
+    return closing.cancel(subscription, idempotency_key=f"{intent.idempotency_key}-last")
 
 
 def _archive_product(intent: Intent) -> Answer:

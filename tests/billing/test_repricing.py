@@ -222,7 +222,7 @@ def test_one_move_whatever_went_wrong(seconds: Site, project: Project, fault: st
     """One failure of any kind still ends with the item on the new plan."""
     seconds.subscriber()
     reprice(seconds, project, "72")
-    seconds.standin.faults.add(fault, verb="POST", path="/v1/subscription_items/{id}")
+    seconds.standin.faults.add(fault, verb="POST", path="/v1/subscription_items/*")
 
     move(seconds)
 
@@ -233,7 +233,7 @@ def test_a_move_whose_answer_was_lost_a_day_ago_is_found(seconds: Site, project:
     """By looking at the item."""
     seconds.subscriber()
     reprice(seconds, project, "72")
-    seconds.standin.faults.add("drop_after", verb="POST", path="/v1/subscription_items/{id}")
+    seconds.standin.faults.add("drop_after", verb="POST", path="/v1/subscription_items/*")
     repricing.move_items()
     intents.carry_out_due()
     later(Intent.objects.get(kind=repricing.MOVE), hours=25)
