@@ -108,6 +108,19 @@ def test_without_the_rival(database: str) -> None:
 
 
 @pytest.mark.slow
+def test_books() -> None:
+    """Both figures of one customer hold even in tiny tables, with so many statements."""
+    document = measured("--database", "postgres", *only("books"))
+    parts = {figure["name"]: figure["parts"].get("statements") for figure in document["figures"]}
+    assert parts == {
+        "costs page of one customer": 3,
+        "books of one customer": 5,
+        "costs page of a customer with 2,000 records": None,
+        "books of a customer with 2,000 records": None,
+    }
+
+
+@pytest.mark.slow
 def test_beside_the_rival() -> None:
     """Its own environment is made, its site accepts every event, and it is found to be slower."""
     document = measured("--database", "sqlite", *only("webhooks", "sync"))
