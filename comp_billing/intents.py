@@ -293,7 +293,6 @@ def settle(intent: Intent, answer: Answer) -> None:
             api_version=stripe_api.API_VERSION,
         )
         kind = KINDS[intent.kind]
-        kind.settle(intent, answer.data)
         Intent.objects.filter(pk=intent.pk, state=IntentState.PENDING).update(
             state=IntentState.SUCCEEDED,
             params={key: intent.params[key] for key in intent.params if key not in kind.personal},
@@ -301,6 +300,8 @@ def settle(intent: Intent, answer: Answer) -> None:
             next_attempt_at=None,
             error_message="",
         )
+        # Last, so that what it looks at does not wait for this intent.
+        kind.settle(intent, answer.data)
 
 
 def _refuse(kind: Kind, intent: Intent, error: StripeRefused) -> None:
