@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from comp_billing import mirror
-from comp_billing.models import Invoice, UsageRecord
+from comp_billing.models import Invoice, Subscription, UsageRecord
 from tests.billing.books import (
     Ledger,
     books_as_json,
@@ -110,6 +110,51 @@ def test_usage_that_no_invoice_bills(ledger: Ledger) -> None:
     ledger.site.standin.advance(seconds=24 * 3600)
 
     assert (first, codes("--offline")) == ((0, []), (1, [("not_invoiced", [])]))
+
+
+@pytest.mark.parametrize("gone", [{"status": "canceled"}, {"deleted": True}])
+def test_usage_of_a_subscription_that_has_ended(ledger: Ledger, gone: dict[str, Any]) -> None:
+    """No period is under way any more; its last invoice is waited for, for a day."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ledger.use(project, payer)
+    Subscription.objects.update(**gone)
+    first = waits("--offline")
+    ledger.site.standin.advance(seconds=24 * 3600 + 1)
+
+    assert (first, codes("--offline")) == (
+        (0, [["not invoiced yet"]]),
+        (1, [("not_invoiced", [])]),
+    )
+
+
+def test_usage_of_a_trial(ledger: Ledger) -> None:
+    """Stripe does not bill it; what follows the trial is a period of its own."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ledger.use(project, payer)
+    subscription, now = Subscription.objects.get(), ledger.site.standin.now()
+    subscription.data |= {"trial_start": now - 60, "trial_end": now + 60}
+    subscription.save()
+    ledger.frozen.tick(120)
+    ledger.site.standin.advance(seconds=120)
+    ledger.use(project, payer)
+
+    assert waits("--offline") == (
+        0,
+        [["a trial: its usage is not billed"], ["not invoiced yet"]],
+    )
+
+
+def test_an_invoice_with_more_lines_than_were_received(ledger: Ledger) -> None:
+    """Stripe embeds the first lines only: the others are fetched before anything is said."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ledger.use(project, payer)
+    ledger.turn()
+    edit_line(quantity_decimal="1", amount=0)
+    invoice = Invoice.objects.get()
+    invoice.data["lines"]["has_more"] = True
+    invoice.save()
+
+    assert codes("--offline") == (0, [])
 
 
 def test_prints_a_table(ledger: Ledger) -> None:
