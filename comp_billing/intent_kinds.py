@@ -49,5 +49,10 @@ class Kind:
     in_background: bool = True
     personal: tuple[str, ...] = ()
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether an intent of this kind may rightly be left unsent for long."""
+        return self.ready is not _always
+
 
 KINDS: dict[str, Kind] = {}

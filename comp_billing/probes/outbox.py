@@ -10,18 +10,19 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from comp_billing.catalog import plans_on_offer
+from comp_billing.intents import KINDS
 from comp_billing.models import (
     LIVE_STATUSES,
-    Customer,
     Intent,
     IntentState,
+    Plan,
     Subscription,
     SubscriptionItem,
     UsageRecord,
     UsageState,
 )
 from comp_billing.probes.words import LOOPS, about_billing, counted
-from comp_billing.subscriptions import live_items
+from comp_billing.subscriptions import live_items, wanted_by
 from comp_billing.usage.limits import NEARLY_LOST, UNSETTLED
 from comp_core.doctor import Finding, ok, problem, warning
 
@@ -51,7 +52,10 @@ def intents() -> Iterator[Finding]:
 
 
 def _old(waiting: models.QuerySet[Intent]) -> models.QuerySet[Intent]:
-    return waiting.filter(created__lt=timezone.now() - LONG)
+    """Some kinds rightly wait, say for a customer's usage to be counted, before they are tried."""
+    patient = [name for name, kind in KINDS.items() if kind.may_wait]
+    old = waiting.filter(created__lt=timezone.now() - LONG)
+    return old.exclude(attempts=0, kind__in=patient)
 
 
 @about_billing
@@ -93,7 +97,7 @@ def subscriptions() -> Iterator[Finding]:
     """Whoever may run something is subscribed to it, within an hour of signing up."""
     since = timezone.now() - LONG
     empty = _empty(since).count()
-    lacking = {plan.pk: _lacking(plan.meter_id, since) for plan in plans_on_offer()}
+    lacking = {plan.pk: _lacking(plan, since) for plan in plans_on_offer()}
     customers = sum(lacking.values())
     todo = "Look at the intents; python manage.py comp_setup_stripe mends the catalogue."
     if empty:
@@ -112,7 +116,6 @@ def _empty(since: datetime) -> models.QuerySet[Subscription]:
     return live.filter(~Exists(items))
 
 
-def _lacking(meter_id: str | None, since: datetime) -> int:
-    items = live_items().filter(plan__meter=meter_id, subscription__customer=OuterRef("pk"))
-    customers = Customer.objects.filter(user__isnull=False, as_of__lt=since.timestamp())
-    return customers.filter(~Exists(items)).count()
+def _lacking(plan: Plan, since: datetime) -> int:
+    items = live_items().filter(plan__meter=plan.meter_id, subscription__customer=OuterRef("pk"))
+    return wanted_by(plan).filter(~Exists(items), as_of__lt=since.timestamp()).count()

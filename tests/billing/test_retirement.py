@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from comp_billing import mirror, retirement, stripe_api, subscriptions, usage
@@ -288,3 +290,14 @@ def test_what_becomes_of_it_is_told(
     words = retirement.outlook(project)
 
     assert ("removes its 1 item," in words, "archives" in words) == (not used_up, True)
+
+
+def test_the_dry_run_tells_of_it(site: Site, project: Project, payer: Profile) -> None:
+    """And calls nobody."""
+    unpublish(project)
+    told, before = StringIO(), site.standin.calls.total()
+
+    call_command("comp_setup_stripe", "--dry-run", stdout=told)
+
+    assert "Epidemic: is not public any more" in told.getvalue()
+    assert site.standin.calls.total() == before

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from comp_billing import catalog, endpoints, portal, stripe_api
+from comp_billing import catalog, customers, endpoints, portal, retirement, stripe_api
 from comp_billing.endpoints import Endpoint, LeftBehind
 from comp_billing.exceptions import StripeError
 from comp_billing.management.secret_file import keep_privately, make_private
@@ -20,6 +20,7 @@ STEPS = {
     "product.update": "bring the product up to date",
     "meter.create": "create the meter",
     "meter.update": "rename the meter",
+    "meter.reactivate": "switch the meter on again",
     "price.create": "create the metered price",
 }
 
@@ -70,6 +71,7 @@ class Command(BaseCommand):
         except StripeError as exc:
             raise CommandError(f"{exc} What was done stays done; run the command again.") from exc
         self._tell_intents(made)
+        self._ask_for_customers()
 
     def _tell_steps(self, webhook_url: str | None, thin_url: str) -> None:
         planned = {project: planned_for(project) for project in Project.objects.public()}
@@ -79,12 +81,23 @@ class Command(BaseCommand):
                 self.stdout.write(f"{project.name}: would {words}, or adopt what Stripe has.")
         if not any(planned.values()):
             self.stdout.write("Nothing to do: Stripe has every public project.")
+        for project in retirement.retiring():
+            self.stdout.write(f"{project.name}: {retirement.outlook(project)}.")
         if not portal.configuration_id():
             self.stdout.write("Would configure the customer portal, or adopt what Stripe has.")
         if webhook_url:
             thin_url = thin_url or endpoints.thin_address(webhook_url)
             self.stdout.write(
                 f"Would see to it that events are sent to {webhook_url}, thin ones to {thin_url}."
+            )
+
+    def _ask_for_customers(self) -> None:
+        """Users who were there before Stripe was; the worker makes them customers."""
+        count = sum(iter(customers.ensure_customers, 0))
+        if count:
+            self.stdout.write(
+                f"{count} user{'' if count == 1 else 's'} will be customers: the worker sees to it"
+                " and to their subscriptions. Runs from before are not billed."
             )
 
     def _tell_intents(self, made: list[Intent]) -> None:
