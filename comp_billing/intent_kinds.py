@@ -55,4 +55,12 @@ class Kind:
         return self.ready is not _always
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How one attempt went. ``answer`` is Stripe's, when it did what was asked."""
+
+    is_settled: bool
+    answer: Answer | None = None
+
+
 KINDS: dict[str, Kind] = {}

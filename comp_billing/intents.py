@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +28,7 @@ from comp_billing.exceptions import (
     StripeRefused,
     StripeUnavailable,
 )
-from comp_billing.intent_kinds import KINDS, Kind
+from comp_billing.intent_kinds import KINDS, Kind, Outcome
 from comp_billing.intent_subjects import fitting, fresh_subject
 from comp_billing.intent_table import can_intend, forget_table
 from comp_billing.models import Intent, IntentState
@@ -70,15 +69,6 @@ LEASE = timedelta(seconds=120)
 NOT_READY = timedelta(seconds=30)
 BATCH = 100
 ROUND_SECONDS = 10.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How one attempt went. ``answer`` is Stripe's, when it did what was asked."""
-
-    is_settled: bool
-    answer: Answer | None = None
-
 
 #: How fast this process makes the calls of intents.
 pace = TokenBucket()
