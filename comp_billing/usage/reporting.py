@@ -14,7 +14,6 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 
 from django.db import connection, connections
 from django.utils import timezone
@@ -27,7 +26,7 @@ from comp_billing.sync import accounts
 from comp_billing.sync.pacing import TokenBucket
 from comp_billing.usage import outcomes
 from comp_billing.usage.limits import IDENTIFIER_WINDOW, OLDEST_USAGE
-from comp_billing.usage.queue import Lane, claim, has_more, lanes_due
+from comp_billing.usage.queue import LEASE, Lane, claim, has_more, lanes_due
 from comp_core.crashpoints import crashpoint
 
 logger = logging.getLogger(__name__)
@@ -63,7 +62,7 @@ class _Round:
     """Some lanes, emptied by as many threads as the site allows."""
 
     def __init__(self, lanes: list[Lane], *, ends: float) -> None:
-        self.lanes, self.ends, self.now = deque(lanes), ends, clock.now()
+        self.lanes, self.ends = deque(lanes), ends
         self.error: StripeError | None = None
         self.settled = 0
         self._lock = threading.Lock()
@@ -103,7 +102,7 @@ class _Round:
 
     def _empty(self, lane: Lane) -> None:
         for record in lane:
-            if self._is_over() or not report(record, self.now):
+            if self._is_over() or not report(record):
                 return
             with self._lock:
                 self.settled += 1
@@ -116,21 +115,25 @@ def _has_room_for_threads() -> bool:
     return not (connection.in_atomic_block or in_memory)
 
 
-def report(record: UsageRecord, now: datetime) -> bool:
-    """Take one record a step further; whether it is settled now. ``now`` is of Stripe's clock.
+def report(record: UsageRecord) -> bool:
+    """Take one record a step further; whether it is settled now.
 
     Two statements when all goes well: that it is about to be sent, and that it was accepted.
     """
+    _bucket.take(per_second=conf.REPORTS_PER_SECOND)
+    now = clock.now()
     in_doubt = record.state == UsageState.SENDING and record.first_sent_at is not None
     if in_doubt and now - (record.first_sent_at or now) >= IDENTIFIER_WINDOW:
         return outcomes.put_aside(record)
     if not in_doubt and timezone.now() - record.used_at > OLDEST_USAGE:
         return outcomes.expire(record)
-    _bucket.take(per_second=conf.REPORTS_PER_SECOND)
     crashpoint("usage_claim:begin")
     if not claim(record, now):
         return False
     crashpoint("usage_claim:committed")
+    if clock.now() - now > LEASE:
+        # This process has slept; whether Stripe still knows the identifier is another question now.
+        return False
     try:
         answer = _send(record)
     except StripeRefused as exc:

@@ -35,8 +35,8 @@ def backlog(site: Site, *, of_ada: int, of_bob: int) -> None:
 
 @pytest.mark.parametrize("number", [1, 12])
 def test_two_statements_for_each_record(site: Site, number: int) -> None:
-    """That it is about to be sent, and that it was accepted; besides, for all of them together, what
-    is due and whose account it is."""
+    """That it is about to be sent, and that it was accepted; besides, for all of them together,
+    what is due and whose account it is."""
     backlog(site, of_ada=number, of_bob=0)
 
     assert statements(number) == 2 * number + 2
@@ -98,7 +98,7 @@ def test_reporter_that_is_behind_another_leaves_its_records(site: Site) -> None:
     ((other,),) = queue.lanes_due()
     assert queue.claim(other, timezone.now())
 
-    assert reporting.report(mine, timezone.now()) is False
+    assert reporting.report(mine) is False
 
 
 @several_writers
@@ -131,3 +131,16 @@ def test_refusal_in_one_lane_stops_all(site: Site) -> None:
 
     assert site.standin.calls[f"POST {EVENTS}"] - before <= 2
     assert set(UsageRecord.objects.values_list("state", flat=True)) == {UsageState.PENDING}
+
+
+def test_process_that_has_slept_sends_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between being taken and being sent a day went by: whether it may be sent is asked anew."""
+    backlog(site, of_ada=1, of_bob=0)
+    now = timezone.now()
+    moments = iter([now, now + timedelta(hours=25)])
+    monkeypatch.setattr("comp_billing.clock.now", lambda: next(moments))
+    ((record,),) = queue.lanes_due()
+
+    settled = reporting.report(record)
+
+    assert (settled, ledger(site)) == (False, [])

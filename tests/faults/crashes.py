@@ -73,20 +73,20 @@ def calls(tree: ast.AST, name: str) -> Iterator[str]:
             yield str(node.args[0].value)
 
 
-def engine_trees() -> dict[str, ast.Module]:
-    """The parsed modules of the core."""
+def engine_trees(package: str = "comp_core") -> dict[str, ast.Module]:
+    """The parsed modules of an app."""
     return {
         path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-        for path in sorted((ROOT / "comp_core").rglob("*.py"))
+        for path in sorted((ROOT / package).rglob("*.py"))
         if path.name != "crashpoints.py" and "migrations" not in path.parts
     }
 
 
 @functools.cache
-def registered_points() -> list[str]:
-    """Every point that the core's source names."""
+def registered_points(package: str = "comp_core") -> list[str]:
+    """Every point that an app's source names."""
     found: set[str] = set()
-    for tree in engine_trees().values():
+    for tree in engine_trees(package).values():
         found.update(calls(tree, "crashpoint"))
         found.update(f"{name}:{place}" for name in calls(tree, "step") for place in PLACES)
     return sorted(found)
