@@ -48,7 +48,9 @@ def email_payment_action_required(
 @on("invoice.paid", stored=True, model=Invoice)
 def email_invoice_paid(event: Event, obj: Invoice | None, previous: dict[str, Any]) -> None:
     """Confirm a paid invoice; one of nothing is not worth an e-mail."""
-    if conf.SEND_RECEIPTS and shapes.integer(event.object_data.get("total")):
+    invoice = event.object_data
+    is_of_something = shapes.integer(invoice.get("total")) or invoice_lines.credit_used(invoice)
+    if conf.SEND_RECEIPTS and is_of_something:
         send("invoice_paid", event, invoice_context(event.object_data))
 
 
@@ -80,11 +82,13 @@ def invoice_context(invoice: dict[str, Any]) -> dict[str, Any]:
     """What the templates say about an invoice as it was at the time of the event.
 
     Amounts are text. ``carried_over``: the invoice counts as paid although nothing was charged,
-    being below the smallest charge; its amount moved to the customer's balance.
+    being below the smallest charge; its amount moved to the customer's balance. ``credit_used``
+    is empty when no credit grant has paid anything.
     """
     currency = shapes.text(invoice.get("currency"))
     paid, total = shapes.integer(invoice.get("amount_paid")), shapes.integer(invoice.get("total"))
     due = shapes.integer(invoice.get("amount_remaining"))
+    credit = invoice_lines.credit_used(invoice)
     return {
         "invoice": invoice,
         "number": shapes.text(invoice.get("number")),
@@ -92,7 +96,9 @@ def invoice_context(invoice: dict[str, Any]) -> dict[str, Any]:
         "amount_paid": format_amount(paid, currency),
         "amount_due": format_amount(due, currency) or format_amount(total, currency),
         "carried_over": paid == 0 and bool(total),
-        "lines": invoice_lines.in_words(shapes.listed(invoice.get("lines")), currency),
+        "paid_something": bool(paid),
+        "credit_used": format_amount(credit, currency) if credit else "",
+        "lines": invoice_lines.of_invoice(invoice),
         "pay_url": shapes.link(invoice.get("hosted_invoice_url")),
         "pdf_url": shapes.link(invoice.get("invoice_pdf")),
         "next_attempt": shapes.moment(invoice.get("next_payment_attempt")),

@@ -111,8 +111,7 @@ def _part(subscription: Subscription, invoice: dict[str, Any]) -> tuple[str, Par
     """The part with its currency."""
     currency = shapes.text(invoice.get("currency"))
     total = shapes.integer(invoice.get("total")) or 0
-    used = [shapes.mapping(one) for one in invoice.get("total_pretax_credit_amounts") or []]
-    credit = sum(shapes.integer(one.get("amount")) or 0 for one in used)
+    credit = invoice_lines.credit_used(invoice)
     return currency, Part(
         subscription_id=subscription.pk,
         due_at=getattr(subscription, "due_at", None),

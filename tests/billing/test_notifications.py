@@ -280,3 +280,21 @@ def test_a_handler_that_fails_sends_no_email_of_another_twice(ada: Any, handle: 
     events.process_due_events()
     state = Event.objects.get(pk="evt_1").state
     assert (state, len(attempts), len(mail.outbox)) == ("processed", 2, 1)
+
+
+def test_what_credit_has_paid_is_a_line_of_the_receipt(ada: Any) -> None:
+    """So that the lines add up to what was paid, which may be nothing; a discount is no credit."""
+    used = [
+        {"amount": 1234, "type": "credit_balance_transaction"},
+        {"amount": 5, "type": "discount"},
+    ]
+    paid = {"status": "paid", "total": 0, "amount_paid": 0, "total_pretax_credit_amounts": used}
+
+    tell("invoice.paid", {**INVOICE, **paid})
+    events.process_due_events()
+
+    wanted = (
+        "  Paid from credit: -$12.34\n",
+        "\n$12.34 of your invoice were paid from your credit.\n",
+    )
+    assert [part in mail.outbox[0].body for part in wanted] == [True, True]
