@@ -11,7 +11,7 @@ from comp_billing import usage
 from comp_billing.models import Correction, Reservation, UsageRecord
 from comp_core.models import Run
 from tests.billing.books import Ledger, books_as_json, changed, codes, ledger, waits
-from tests.billing.builders import ended, used
+from tests.billing.builders import authorized_run, ended, used
 
 __all__ = ["ledger"]
 
@@ -67,7 +67,27 @@ def test_the_time_told_to_stripe_decides_the_period(ledger: Ledger) -> None:
     )
 
 
+def test_usage_told_late_is_found_by_the_time_told(ledger: Ledger) -> None:
+    """Although it was used long before what is asked for."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    used(project, payer)
+    ledger.turn()
+    usage.report_due()
+
+    _status, rows = books_as_json("--offline", "--since", "2026-02-11")
+
+    assert [row["units"] for row in rows] == [{"accepted": 25000}]
+
+
 # -- runs and records
+
+
+def test_a_run_that_failed_has_no_record_and_needs_none(ledger: Ledger) -> None:
+    """What was held for it has been given back."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    ended(authorized_run(project, payer), status="failed")
+
+    assert books_as_json() == (0, [])
 
 
 def test_a_billable_run_without_a_record(ledger: Ledger) -> None:
