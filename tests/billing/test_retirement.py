@@ -87,6 +87,18 @@ def test_no_new_runs(site: Site, project: Project, payer: Profile) -> None:
     assert not payer.may_run(project)
 
 
+def test_nobody_joins_what_is_going(site: Site, project: Project, payer: Profile) -> None:
+    """Its item is still there for who has used it; a new customer gets none."""
+    used(project, payer)
+    unpublish(project)
+
+    site.subscriber("bob")
+    subscriptions.ensure_items()
+    rounds(site)
+
+    assert on_sale(site) == SOLD
+
+
 def test_everybody_keeps_what_else_they_are_subscribed_to(site: Site, project: Project) -> None:
     """The item goes, the subscription stays."""
     other = site.shop("Other")
