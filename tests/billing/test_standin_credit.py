@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import stripe
 
-from tests.billing.standin_rig import Account, Shop, open_shop
+from tests.billing.standin_rig import Account, Shop, metered_price, open_shop
 
 DAY = 86400
 # At a hundredth of a cent: so many units are a dollar.
@@ -158,6 +158,16 @@ def test_a_grant_for_certain_prices_pays_for_those(shop: Shop) -> None:
     invoice = billed(shop, 25)
 
     assert (balances, invoice.total) == (([], [("usd", 1000, 1000)]), 1500)
+
+
+def test_a_grant_for_other_prices_pays_nothing(shop: Shop) -> None:
+    """It waits for the lines that it was given for."""
+    other = metered_price(shop.account, name="weather")
+    shop.grant(applicability_config={"scope": {"prices": [{"id": other.id}]}})
+
+    invoice = billed(shop, 25)
+
+    assert (invoice.total, left(shop, prices=[{"id": other.id}])) == (2500, [("usd", 1000, 1000)])
 
 
 def test_a_grant_in_another_currency_pays_nothing(shop: Shop) -> None:
