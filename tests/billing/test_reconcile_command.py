@@ -153,14 +153,8 @@ def billed_for(customer: Customer, projects: int) -> None:
         }
         for number in numbers
     ]
-    metered = [{"meter": f"mtr_{number}", "usage_type": "metered"} for number in numbers]
     prices = [
-        {
-            "id": f"price_{number}",
-            "object": "price",
-            "currency": "usd",
-            "recurring": metered[number],
-        }
+        {"id": f"price_{number}", "object": "price", "recurring": {"meter": f"mtr_{number}"}}
         for number in numbers
     ]
     subscription = {
