@@ -57,8 +57,6 @@ def costs(request: HttpRequest) -> HttpResponse:
     # By currency too: a site that changed its currency must not add up two.
     grouped = groupby(monthly_costs(profile), key=lambda row: (row.month, row.currency))
     page = Paginator(usage_of(profile), RECORDS_PER_PAGE).get_page(request.GET.get("page"))
-    # A form with a mistake has changed the profile at hand.
-    profile = Profile.objects.get(pk=profile.pk) if form.errors else profile
     left = credit.minor_left(profile)
     context = {
         "months": [Month(month, list(rows)) for (month, _currency), rows in grouped],

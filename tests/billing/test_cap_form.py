@@ -72,12 +72,12 @@ def test_mistake_is_said_and_the_old_cap_shown() -> None:
 
 
 def test_cap_in_force_stands_in_the_field() -> None:
-    """To be changed."""
+    """To be changed; the browser knows that it is not below nothing."""
     profile = capped(make_profile(), "5")
 
     text = visitor(profile).get(PAGE).content.decode()
 
-    assert 'value="5.00"' in text
+    assert ('value="5.00"' in text, 'min="0"' in text) == (True, True)
 
 
 def test_cap_needs_the_token() -> None:
