@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
@@ -65,6 +65,8 @@ logger = logging.getLogger(__name__)
 KEY_LIFETIME = timedelta(hours=23)
 # How long a claimed intent is left alone. The same key sent twice at once is harmless.
 LEASE = timedelta(seconds=120)
+# How long after the last look at Stripe it may be sent: short of the key's day with it.
+LONGEST_SLEEP = timedelta(minutes=30)
 # How long an intent that is not ready is left alone.
 NOT_READY = timedelta(seconds=30)
 BATCH = 100
@@ -231,14 +233,15 @@ def carry_out_now(intent: Intent) -> Answer | None:
 
 
 def _ask(kind: Kind, intent: Intent) -> Answer:
-    is_stale = clock.now() - (intent.first_sent_at or clock.now()) > KEY_LIFETIME
+    now = clock.now()
+    is_stale = now - (intent.first_sent_at or now) > KEY_LIFETIME
     if kind.look_first or is_stale:
         if found := _find(kind, intent):
             return found
         if is_stale:
             _renew_key(intent)
     try:
-        return _send(kind, intent)
+        return _send(kind, intent, now)
     except KeyReused:
         pass
     except StripeUnavailable as exc:
@@ -248,11 +251,15 @@ def _ask(kind: Kind, intent: Intent) -> Answer:
     if found := _find(kind, intent):
         return found
     _renew_key(intent)
-    return _send(kind, intent)
+    return _send(kind, intent, now)
 
 
-def _send(kind: Kind, intent: Intent) -> Answer:
+def _send(kind: Kind, intent: Intent, since: datetime) -> Answer:
+    """What was found out since a moment must still be true: another worker may have made by now
+    what was not there then, under a key that Stripe has forgotten."""
     pace.take(per_second=conf.CALLS_PER_SECOND)
+    if clock.now() - since > LONGEST_SLEEP:
+        raise StripeUnavailable("This process has slept before the call; it is made anew.")
     answer = kind.send(intent)
     crashpoint("intent:answered")
     return answer

@@ -1,0 +1,44 @@
+"""A checker that finds nothing proves nothing: one mistake at a time, each must be found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from tests.billing_faults.checker import Checker
+from tests.billing_faults.mutants import MUTANTS
+from tests.faults.mutants import Mutant, applied
+
+# Executions until a mistake must have been found.
+PATIENCE = 150
+QUICK = {"floats", "a random identifier"}
+
+
+def found_in(checker: Checker, mutant: Mutant) -> set[str]:
+    """What the checker finds of a mistake, in the first execution that finds anything."""
+    pairs = checker.pairs
+    checker.pairs = [pair for pair in pairs if pair[0].startswith(mutant.about)]
+    try:
+        with applied(mutant):
+            results = (checker.execute(n, leaning=mutant.leaning) for n in range(PATIENCE))
+            return next(({kind for kind, _ in one.found} for one in results if one.found), set())
+    finally:
+        checker.pairs = pairs
+
+
+def parameters() -> list[Any]:
+    """The mutants; those that take more than a moment to be found are slow."""
+    return [
+        pytest.param(one, id=one.name, marks=[] if one.name in QUICK else pytest.mark.slow)
+        for one in MUTANTS
+    ]
+
+
+@pytest.mark.parametrize("mutant", parameters())
+def test_a_mistake_is_found(checker: Checker, mutant: Mutant) -> None:
+    """For what it is: lost, doubled, wrong or stuck."""
+    if connection.vendor not in mutant.databases:
+        pytest.skip("a database with one writer at a time cannot make this mistake")
+    assert found_in(checker, mutant) & mutant.kinds
