@@ -11,7 +11,7 @@ from django.core.management import call_command
 
 from comp_billing import credit, stripe_api
 from comp_billing.exceptions import StripeRefused, StripeUnavailable
-from comp_billing.models import CreditBalance
+from comp_billing.models import CreditBalance, Customer
 from comp_users.models import Profile
 from tests.billing.builders import Site, customer_of
 from tests.billing.news import granted, hear, listen, month_billed
@@ -188,6 +188,15 @@ def test_deleted_customer_has_no_credit(site: Site, ada: Profile) -> None:
 
     credit.refresh(key)
     hear(site)
+
+    assert credit.available(ada) == Decimal(0)
+
+
+def test_customer_that_stripe_no_longer_knows_has_no_credit(site: Site, ada: Profile) -> None:
+    """Even while the row is still the user's."""
+    granted(site, ada)
+    hear(site)
+    Customer.all_objects.filter(user=ada.user).update(deleted=True)
 
     assert credit.available(ada) == Decimal(0)
 
