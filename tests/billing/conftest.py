@@ -28,6 +28,16 @@ __all__ = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def only_fit_requests(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever the library sends in any test is what the SDK's own types allow; only the tests of
+    the stand-in itself send other things."""
+    yield
+    standin = request.node.funcargs.get("stripe_standin")
+    if standin is not None and not request.node.path.name.startswith("test_standin"):
+        assert standin.unfit == []
+
+
 @pytest.fixture(params=["in process", "http"])
 def account(request: pytest.FixtureRequest) -> Iterator[Account]:
     """An empty account, reached through the SDK by both transports in turn."""
