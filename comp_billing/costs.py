@@ -12,7 +12,7 @@ from django.db.models.functions import TruncMonth
 
 from comp_billing import money, shapes
 from comp_billing.models import Invoice, Plan, UsageRecord, UsageState
-from comp_core.metering import COST_STEP, Receipt, get_meter
+from comp_core.metering import COST_STEP, BaseMeter, Receipt
 from comp_core.models import Run
 from comp_core.status import RunStatus
 from comp_users.models import Profile
@@ -132,7 +132,8 @@ def invoices_of(user: Any) -> list[InvoiceRow]:
 
 def receipt_of(run: Run) -> RunReceipt | None:
     """What a succeeded run cost and where that stands; None for any other. At most four queries."""
-    receipt = get_meter().receipt(run)
+    # Without what the site's meter adds to it, which is all here.
+    receipt = BaseMeter().receipt(run)
     if receipt is None:
         return None
     record = UsageRecord.objects.filter(run=run.pk).first()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from comp_billing import caps, first_run, money, quotes, stripe_api
 from comp_billing.catalog import fits
 from comp_billing.conf import conf
+from comp_billing.costs import billed_by
 from comp_billing.entitlements import (
     RELATED,
     Entitlement,
@@ -90,15 +94,28 @@ class StripeMeter(BaseMeter):
         record = UsageRecord.objects.filter(run=run.pk).first() if plain else None
         if plain is None or record is None:
             return plain
-        return Receipt(
-            seconds=plain.seconds,
-            server_cost=plain.server_cost,
-            cost=plain.cost,
-            currency=plain.currency,
-            quantity=record.quantity,
-            state=str(UsageState(record.state).label),
-            reference=str(record.identifier),
-        )
+        told: dict[str, Any] = {
+            "quantity": record.quantity,
+            "state": str(UsageState(record.state).label),
+            "reference": str(record.identifier),
+        }
+        # A sponsor's invoices are the sponsor's business.
+        own = run.payer_id == run.owner_id
+        return replace(plain, **told, **(_billed(record) if own else {}))
+
+
+def _billed(record: UsageRecord) -> dict[str, Any]:
+    """The invoice and its line, once the run is on one."""
+    line = billed_by(record)
+    if line is None:
+        return {}
+    words = _("%(quantity)s units for %(amount)s, together with your other runs of that period")
+    quantity = number_format(line.quantity.normalize(), use_l10n=True, force_grouping=True)
+    return {
+        "invoice": line.invoice.number or str(_("in preparation")),
+        "invoice_url": line.invoice.hosted_invoice_url,
+        "line": words % {"quantity": quantity, "amount": line.amount_text},
+    }
 
 
 def is_billable(run: Run) -> bool:

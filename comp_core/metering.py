@@ -76,6 +76,8 @@ class Receipt:
     """What a finished run cost and where that stands with whoever bills it.
 
     ``quantity`` is in the meter's units; ``state`` is a word for the user, ``""`` without billing.
+    ``invoice`` is the number of the invoice that bills it, once there is one, ``invoice_url`` its
+    page; ``line`` says what its line bills: this run together with others.
     """
 
     seconds: Decimal
@@ -85,6 +87,9 @@ class Receipt:
     quantity: int | None = None
     state: str = ""
     reference: str = ""
+    invoice: str = ""
+    invoice_url: str = ""
+    line: str = ""
 
 
 class BaseMeter:

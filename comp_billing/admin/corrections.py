@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
@@ -77,7 +77,6 @@ def as_action(name: str) -> Callable[..., HttpResponse | None]:
     """The admin's action for a verb: asks for the reason, then corrects each record."""
     verb = VERBS[name]
 
-    @admin.action(description=verb.name, permissions=["correct"])
     def act(
         shown: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]
     ) -> HttpResponse | None:
@@ -95,7 +94,10 @@ def as_action(name: str) -> Callable[..., HttpResponse | None]:
         return None
 
     act.__name__ = name
-    return act
+    decorated: Callable[..., HttpResponse | None] = admin.action(
+        act, description=cast("str", verb.name), permissions=["correct"]
+    )
+    return decorated
 
 
 def _ask(

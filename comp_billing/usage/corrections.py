@@ -56,7 +56,8 @@ def credit(records: Iterable[UsageRecord], *, reason: str, actor: Any = None) ->
     """
     by_customer: dict[tuple[str, str], list[UsageRecord]] = {}
     for record in records:
-        if record.state != UsageState.ACCEPTED:
+        # What was waived may turn out to be counted all the same.
+        if record.state not in (UsageState.ACCEPTED, UsageState.WAIVED):
             raise CannotCorrect(_("Only usage that Stripe has accepted can be credited."))
         key = (record.stripe_customer_id, record.run.currency)
         by_customer.setdefault(key, []).append(record)

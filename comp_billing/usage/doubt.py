@@ -147,8 +147,8 @@ def _send_again(record: UsageRecord) -> bool:
         values = {"error_code": PERIOD_OVER, "error_message": TOO_LATE, "alarmed_at": None}
         UsageRecord.objects.filter(pk=record.pk, state=UsageState.AMBIGUOUS).update(**values)
         return False
-    values = {"state": UsageState.PENDING, "first_sent_at": None, "next_attempt_at": None}
-    return _decide(record, CorrectionKind.RESEND, NOT_COUNTED, values)
+    again: dict[str, object] = {"state": UsageState.PENDING, "first_sent_at": None}
+    return _decide(record, CorrectionKind.RESEND, NOT_COUNTED, {**again, "next_attempt_at": None})
 
 
 def _decide(

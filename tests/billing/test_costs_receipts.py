@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from comp_billing import costs, usage
+from comp_billing.metering import StripeMeter
 from comp_billing.models import Invoice
 from comp_core.models import Run
 from tests.billing.books import Ledger, changed, ledger
@@ -115,3 +116,34 @@ def test_a_void_invoice_bills_nothing(ledger: Ledger) -> None:
     Invoice.objects.update(status="void")
 
     assert line_of(record.run) is None
+
+
+def test_the_run_page_names_invoice_and_line(ledger: Ledger) -> None:
+    """Once billed; the line bills other runs as well, which is said."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    run = ledger.use(project, payer).run
+    ledger.use(project, payer, seconds="4")
+    ledger.turn()
+
+    receipt = StripeMeter().receipt(run)
+
+    assert receipt is not None
+    invoice = Invoice.objects.get()
+    assert (receipt.invoice, receipt.invoice_url, receipt.line) == (
+        invoice.number,
+        invoice.data["hosted_invoice_url"],
+        "65,000 units for $0.07, together with your other runs of that period",
+    )
+
+
+def test_a_sponsors_invoice_is_the_sponsors(ledger: Ledger) -> None:
+    """The owner of a sponsored run is not shown it."""
+    project, sponsor = ledger.site.shop(), ledger.site.subscriber()
+    run = ledger.use(project, sponsor).run
+    Run.objects.filter(pk=run.pk).update(owner=ledger.site.subscriber("bob"))
+    ledger.turn()
+
+    receipt = StripeMeter().receipt(Run.objects.get(pk=run.pk))
+
+    assert receipt is not None
+    assert (receipt.invoice, receipt.invoice_url, receipt.line) == ("", "", "")

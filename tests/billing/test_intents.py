@@ -10,12 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from comp_billing import backoff, intents, stripe_api
-from comp_billing.exceptions import (
-    StripeMisconfigured,
-    StripeRateLimited,
-    StripeRefused,
-    StripeUnavailable,
-)
+from comp_billing.exceptions import StripeMisconfigured, StripeRateLimited, StripeRefused
 from comp_billing.intents import Kind
 from comp_billing.models import Customer, Intent, IntentState
 from comp_billing.stripe_api import Answer
@@ -312,19 +307,3 @@ def test_pause_is_never_shorter_than_stripe_asks() -> None:
 def test_wrong_key_pauses_for_a_minute() -> None:
     """A key that is not accepted is tried at most once a minute."""
     assert backoff.pause_seconds(1, error=StripeMisconfigured()) == 60
-
-
-def test_process_that_has_slept_makes_no_call(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the last look and the call a day went by: meanwhile another worker may have made it,
-    under a key that Stripe has forgotten."""
-    site.user()
-    intent = intents.claim(Intent.objects.get(kind="customer.create"))
-    assert intent is not None
-    now = timezone.now()
-    moments = iter([now, now + timedelta(hours=25)])
-    monkeypatch.setattr("comp_billing.clock.now", lambda: next(moments))
-
-    with pytest.raises(StripeUnavailable, match="slept"):
-        intents.carry_out(intent)
-
-    assert (site.objects("customer"), Intent.objects.get().state) == ([], IntentState.PENDING)

@@ -48,7 +48,7 @@ def browsing(site: Site) -> Any:
     clients["subscriber"].force_login(payer.user)
     clients["staff"].force_login(staff)
     site.work()
-    yield site, run, clients
+    return site, run, clients
 
 
 def asked(client: Client, method: str, url: str, site: Site) -> int:

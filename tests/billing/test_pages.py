@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 
 from comp_billing import mirror
-from comp_billing.pages import card_page
 from comp_billing.exceptions import StripeUnavailable
 from comp_billing.models import Customer
+from comp_billing.pages import card_page
 from comp_users.models import Profile
 from tests.core.builders import make_profile
 from tests.core.pages import finished_run, visitor

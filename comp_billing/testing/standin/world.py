@@ -229,7 +229,7 @@ class StandIn:
             try:
                 asked.params = contract.check(route, asked.params, form=form)
             except ApiError as problem:
-                self.unfit.append(f"{asked.verb} {asked.path}: {problem.param} {problem.message}")
+                self.unfit.append(f"{asked.verb} {asked.path}: {problem}")
                 raise
         self.events.request = asked
         try:
