@@ -15,6 +15,7 @@ from tests.emptying import empty_after
 # what Django itself may change under it is its models, its pages and its admin.
 ONCE = (
     "tests/billing/",
+    "tests/billing_faults/",
     "tests/core/test_celery",
     "tests/core/test_scale",
     "tests/core/test_worker",

@@ -25,6 +25,7 @@ from comp_billing.models import (
     UsageState,
 )
 from comp_billing.stripe_api import Answer
+from comp_billing.usage.doubt import is_missing
 from comp_billing.usage.limits import CANCEL_WINDOW, OPEN
 
 CANCEL = "usage.cancel"
@@ -171,10 +172,28 @@ def _cancel(intent: Intent) -> Answer:
         "type": "cancel",
         "cancel": {"identifier": intent.params["identifier"]},
     }
-    answer = intents.post("/v1/billing/meter_event_adjustments", intent, params)
+    try:
+        answer = intents.post("/v1/billing/meter_event_adjustments", intent, params)
+    except StripeRefused as exc:
+        # An earlier call, whose answer was lost, has taken it back: there is nothing left to take.
+        if exc.code == "resource_missing" and intent.attempts > 1:
+            return _done(intent)
+        raise
     # An adjustment has no id of its own.
     answer.data.setdefault("id", intent.params["identifier"])
     return answer
+
+
+def _done(intent: Intent) -> Answer:
+    date = int(clock.now().timestamp())
+    data = {"id": intent.params["identifier"]}
+    return Answer(data=data, date=date, request_id="", replayed=False)
+
+
+def _find_cancelled(intent: Intent) -> Answer | None:
+    """An adjustment cannot be read back; that the usage is missing from Stripe's total can."""
+    record = UsageRecord.objects.get(corrections__intent=intent)
+    return _done(intent) if is_missing(record) else None
 
 
 def _cancelled(intent: Intent, data: dict[str, Any]) -> None:
@@ -206,6 +225,6 @@ def _refused(intent: Intent, error: StripeRefused) -> None:
 
 
 intents.KINDS |= {
-    CANCEL: Kind(send=_cancel, settle=_cancelled, refused=_refused),
+    CANCEL: Kind(send=_cancel, find=_find_cancelled, settle=_cancelled, refused=_refused),
     CREDIT: Kind(send=_add_to_balance, find=_find_credit, refused=_refused),
 }

@@ -118,6 +118,18 @@ def _look_into(minute: Minute) -> int:
     return _wait(unclear, AGAIN, error_code=UNDECIDED, error_message=_words(counted, known))
 
 
+def is_missing(record: UsageRecord) -> bool:
+    """Whether Stripe's total has all that is known to be accepted within the record's minute, but
+    for the record itself. One call; raises a StripeError."""
+    minute = _minute_of(record)
+    others = [one for one in minute.records if one.pk != record.pk]
+    known = sum(one.quantity for one in others if one.state == UsageState.ACCEPTED)
+    try:
+        return Totals(minute.customer, minute.meter).total(minute.window) == known
+    except Unasked:
+        return False
+
+
 def _is_quiet(records: list[UsageRecord]) -> bool:
     """Whether all that was sent for the minute was sent so long ago that it is surely counted."""
     latest = timezone.now() - COUNTED_AFTER

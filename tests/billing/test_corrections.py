@@ -281,3 +281,18 @@ def test_operators_are_told_once_of_what_is_not_billed(
     assert (told, message.subject.endswith("2 usage records need you")) == ([2, 0], True)
     assert "1 have waited for 30 days" in message.body
     assert state_of(fine) == UsageState.PENDING
+
+
+@pytest.mark.parametrize("fault", ["drop_after", "500_saved"])
+@pytest.mark.parametrize("hours", [0, 26])
+def test_taken_back_by_a_call_whose_answer_was_lost(site: Site, fault: str, hours: int) -> None:
+    """Found out by the next one, or by Stripe's total once the day is over."""
+    record = accepted(site)
+    corrections.take_back(record, reason="Wrong")
+    site.standin.faults.add(fault, path="*adjustments")
+    intents.carry_out_due()
+    site.standin.advance(seconds=hours * 3600)
+
+    site.work()
+
+    assert (state_of(record), Correction.objects.get().refused_at) == (UsageState.CANCELLED, None)

@@ -115,6 +115,7 @@ def _cast(here: World, rng: Random, leaning: str) -> list[parts.Part]:
     cast: list[parts.Part] = [parts.newcomer(here)] * rng.randint(1, 3)
     cast += [parts.user(here)] * rng.randint(2, 3)
     cast += [parts.worker] * rng.choice((2, 3, 4))
+    cast += [parts.operator] * (rng.random() < 0.4)
     cast += [parts.publisher(here)] * (leaning == RATES or rng.random() < 0.5)
     cast += [parts.trouble(here)] * (3 if leaning == OUTAGE else rng.choice((0, 1, 2)))
     cast += [parts.clock(here)] * (2 if leaning == OUTAGE else rng.choice((0, 1, 2)))

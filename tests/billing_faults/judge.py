@@ -11,18 +11,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from comp_billing.models import Intent, IntentState, UsageRecord, UsageState
+from comp_billing.usage import corrections
 from comp_users.models import Profile, Project
 from tests.billing_faults.world import World
 from tests.faults.ledger import DOUBLE, LOST, STUCK, WRONG, Finding
 
 ENDED = ("canceled", "incomplete_expired")
 # Visible to the operators, and on no invoice.
-UNSENT = (UsageState.REJECTED, UsageState.EXPIRED)
+UNSENT = (UsageState.REJECTED, UsageState.EXPIRED, UsageState.CANCELLED)
 
 
 def judge(world: World) -> list[Finding]:
     """Everything that is not as it must be."""
-    return [*_customers(world), *_items(world), *_usage(world), *_strangers(world), *_stuck()]
+    money = [*_usage(world), *_strangers(world), *_credits(world)]
+    return [*_customers(world), *_items(world), *money, *_stuck()]
 
 
 def ambiguous() -> int:
@@ -127,4 +129,19 @@ def _strangers(world: World) -> Iterator[Finding]:
 
 def _stuck() -> Iterator[Finding]:
     for intent in Intent.objects.exclude(state=IntentState.SUCCEEDED):
-        yield STUCK, f"{intent.kind} is {intent.state}: {intent.error_message}"
+        # Usage that is too old to be taken back stays, and may be credited.
+        if intent.state == IntentState.PENDING or intent.kind != corrections.CANCEL:
+            yield STUCK, f"{intent.kind} is {intent.state}: {intent.error_message}"
+
+
+def _credits(world: World) -> Iterator[Finding]:
+    """What was credited stands on its customer's balance, once."""
+    wanted: Counter[str] = Counter()
+    for intent in Intent.objects.filter(kind=corrections.CREDIT):
+        wanted[intent.params["customer"]] += intent.params["amount"]
+    found: Counter[str] = Counter()
+    for entry in _live(world, "customer_balance_transaction"):
+        found[entry["customer"]] += entry["amount"]
+    for customer in {*wanted, *found}:
+        if wanted[customer] != found[customer]:
+            yield WRONG, f"{found[customer]} credited, not {wanted[customer]}"

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from django.utils import timezone
 
 from comp_billing import catalog, customers, intents, subscriptions, usage
-from comp_billing.models import Intent, UsageRecord
-from comp_billing.usage import doubt
+from comp_billing.exceptions import CannotCorrect
+from comp_billing.models import Intent, UsageRecord, UsageState
+from comp_billing.usage import corrections, doubt
 from comp_core.exceptions import RunRefused
 from comp_users.models import Project
 from tests.billing_faults import world as worlds
@@ -90,6 +91,24 @@ def hurry() -> None:
     now = timezone.now()
     for model in (Intent, UsageRecord):
         model._default_manager.filter(next_attempt_at__gt=now).update(next_attempt_at=now)
+
+
+def operator(actor: Actor) -> None:
+    """Gives money back: takes usage back, or credits it."""
+    for _ in range(actor.rng.randint(1, 4)):
+        wander(actor, 15)
+        accepted = UsageRecord.objects.filter(state=UsageState.ACCEPTED).order_by("created")
+        found = list(accepted.select_related("run"))
+        if not found:
+            continue
+        record = actor.rng.choice(found)
+        try:
+            if actor.rng.random() < 0.7:
+                corrections.take_back(record, reason="Wrong")
+            else:
+                corrections.credit([record], reason="Wrong")
+        except CannotCorrect:
+            continue
 
 
 def trouble(world: World) -> Part:
