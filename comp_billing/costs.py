@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import TruncMonth
 
 from comp_billing import money, shapes
@@ -93,10 +93,11 @@ class RunReceipt:
 def monthly_costs(profile: Profile) -> list[MonthlyCost]:
     """By month, the latest first, and project: what the profile has paid or will pay for.
 
-    Runs that ended in success, sponsored ones of others included; months are those of the time zone
-    in force. One query.
+    Runs that ended in success, sponsored ones of others included, those whose usage was taken back
+    or waived left out; months are those of the time zone in force. One query.
     """
-    runs = Run.objects.filter(payer=profile, status=RunStatus.SUCCEEDED)
+    given_up = Q(usage_record__state__in=(UsageState.CANCELLED, UsageState.WAIVED))
+    runs = Run.objects.filter(payer=profile, status=RunStatus.SUCCEEDED).exclude(given_up)
     rows = (
         runs.annotate(month=TruncMonth("finished_at"))
         .values("month", "project__name", "project__slug", "currency")

@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -21,6 +22,7 @@ from comp_billing.models import (
     Correction,
     CorrectionKind,
     Intent,
+    Reservation,
     UsageRecord,
     UsageState,
 )
@@ -125,7 +127,16 @@ def waive(record: UsageRecord, *, reason: str, actor: Any = None) -> Correction:
     if record.state not in OPEN:
         raise CannotCorrect(_("Only usage that Stripe has not counted can be waived."))
     values = {"state": UsageState.WAIVED, "next_attempt_at": None}
-    return _settle(record, CorrectionKind.WAIVE, reason, actor, values)
+    with transaction.atomic():
+        made = _settle(record, CorrectionKind.WAIVE, reason, actor, values)
+        _count_as_nothing(UsageRecord.objects.filter(pk=record.pk))
+        return made
+
+
+def _count_as_nothing(records: QuerySet[UsageRecord]) -> None:
+    """What is not billed does not count towards its payer's limits any more."""
+    runs = list(records.values_list("run", flat=True))
+    Reservation.objects.filter(run__in=runs).update(settled_amount=0, modified=timezone.now())
 
 
 def _settle(
@@ -201,9 +212,9 @@ def _cancelled(intent: Intent, data: dict[str, Any]) -> None:
     records = UsageRecord.objects.filter(
         corrections__intent=intent, state=UsageState.ACCEPTED
     ).values_list("pk", flat=True)
-    UsageRecord.objects.filter(pk__in=list(records)).update(
-        state=UsageState.CANCELLED, modified=timezone.now()
-    )
+    cancelled = UsageRecord.objects.filter(pk__in=list(records))
+    _count_as_nothing(cancelled)
+    cancelled.update(state=UsageState.CANCELLED, modified=timezone.now())
 
 
 def _add_to_balance(intent: Intent) -> Answer:

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from comp_billing import intents, usage
+from comp_billing import caps, costs, intents, usage
 from comp_billing.exceptions import CannotCorrect
 from comp_billing.models import Correction, Intent, UsageRecord, UsageState
 from comp_billing.usage import alarms, corrections
@@ -296,3 +296,23 @@ def test_taken_back_by_a_call_whose_answer_was_lost(site: Site, fault: str, hour
     site.work()
 
     assert (state_of(record), Correction.objects.get().refused_at) == (UsageState.CANCELLED, None)
+
+
+def test_what_is_taken_back_costs_nothing_any_more(site: Site) -> None:
+    """Neither on the page of costs nor towards the cap."""
+    record = accepted(site)
+    corrections.take_back(record, reason="Wrong")
+    site.work()
+
+    payer = record.run.payer
+    assert (costs.monthly_costs(payer), caps.spending(payer, None).total) == ([], Decimal(0))
+
+
+def test_what_is_waived_costs_nothing_any_more(site: Site) -> None:
+    """The same."""
+    record = rejected(site)
+
+    corrections.waive(record, reason="Wrong")
+
+    payer = record.run.payer
+    assert (costs.monthly_costs(payer), caps.spending(payer, None).total) == ([], Decimal(0))
