@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -205,12 +206,12 @@ def _items(customer_id: str) -> Iterable[Any]:
         "pk",
         "plan_id",
         "deleted",
-        "current_period_start",
-        "current_period_end",
         "subscription__status",
         "subscription__deleted",
         "subscription__data__trial_start",
         "subscription__data__trial_end",
+        begins=F("current_period_start"),
+        ends=F("current_period_end"),
     )
 
 
@@ -223,7 +224,7 @@ def _periods(item: dict[str, Any], now: datetime) -> Iterator[Period]:
     is_gone = item["deleted"] or item["subscription__deleted"]
     if is_gone or item["subscription__status"] not in LIVE_STATUSES:
         return
-    start, end = item["current_period_start"], item["current_period_end"]
+    start, end = item["begins"], item["ends"]
     if start is None or end is None:
         return
     first = max(int(start.timestamp()), ended or 0)

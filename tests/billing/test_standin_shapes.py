@@ -104,6 +104,7 @@ def everything(shop_account: Account) -> dict[str, list[dict[str, Any]]]:
         }
     )
     v1.billing_portal.sessions.create({"customer": shop.customer.id})
+    v1.customers.balance_transactions.create(shop.customer.id, {"amount": -5, "currency": "usd"})
     start = shop.subscription.start_date // 60 * 60
     window = {"start_time": start, "end_time": start + 120, "customer": shop.customer.id}
     used = v1.billing.meters.event_summaries.list(shop.meter.id, window).data

@@ -156,6 +156,7 @@ def built() -> Iterator[World]:
         stack.enter_context(patch.object(timezone, "now", world.now))
         # Neither waits for anything but time that passes here.
         stack.enter_context(patch.object(pacing.time, "sleep", lambda seconds: None))
+        stack.enter_context(patch.object(intents, "pace", pacing.TokenBucket()))
         stack.enter_context(patch.object(intents.pace, "rest", lambda seconds: None))
         accounts.check()
         for rate in RATES[:2]:
