@@ -73,12 +73,20 @@ class _Round:
         if number == 1 or not _has_room_for_threads():
             self._empty_lanes()
         else:
+            self._report_first()
             with ThreadPoolExecutor(number, thread_name_prefix="comp-usage") as pool:
                 # Asked for their results, so that what went wrong in one is raised here.
                 list(pool.map(lambda _: self._in_thread(), range(number)))
         if self.error is not None:
             raise self.error
         return self.settled
+
+    def _report_first(self) -> None:
+        """One call tells whether Stripe can be reached, before several find out side by side."""
+        first, *rest = self.lanes.popleft()
+        if report(first):
+            self.settled += 1
+            self.lanes.appendleft(rest)
 
     def _in_thread(self) -> None:
         try:
@@ -87,7 +95,7 @@ class _Round:
             connections.close_all()
 
     def _empty_lanes(self) -> None:
-        while lane := self._next_lane():
+        while (lane := self._next_lane()) is not None:
             try:
                 self._empty(lane)
             except StripeError as exc:

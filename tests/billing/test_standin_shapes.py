@@ -95,14 +95,8 @@ def everything(shop_account: Account) -> dict[str, list[dict[str, Any]]]:
     v1.invoice_items.create({"customer": shop.customer.id, "invoice": drafted.id, "amount": 5})
     v1.setup_intents.create({"customer": shop.customer.id})
     v1.webhook_endpoints.create({"url": "https://x.example", "enabled_events": ["*"]})
-    v1.checkout.sessions.create(
-        {
-            "mode": "setup",
-            "currency": "usd",
-            "customer": shop.customer.id,
-            "success_url": "https://x.example/ok",
-        }
-    )
+    setup = {"mode": "setup", "currency": "usd", "success_url": "https://x.example/ok"}
+    v1.checkout.sessions.create({**setup, "customer": shop.customer.id})
     v1.billing_portal.sessions.create({"customer": shop.customer.id})
     v1.customers.balance_transactions.create(shop.customer.id, {"amount": -5, "currency": "usd"})
     start = shop.subscription.start_date // 60 * 60
