@@ -18,7 +18,7 @@ from tests.billing.builders import (
     several_writers,
     used,
 )
-from tests.billing.reports import EVENTS, later_start, ledger, report_again
+from tests.billing.reports import CLOCK, EVENTS, later_start, ledger, report_again
 
 
 def test_usage_reaches_stripe_as_recorded(site: Site) -> None:
@@ -208,6 +208,21 @@ def test_record_that_waits_holds_back_the_later_ones_of_its_pair(site: Site) -> 
     usage.report_due()
 
     assert [event["identifier"] for event in ledger(site)] == [str(of_bob.pk)]
+
+
+def test_tries_in_between_do_not_prolong_the_day(site: Site) -> None:
+    """It is counted from the first sending, after which Stripe may have had it."""
+    site.configure(**CLOCK)
+    record = used(site.shop(), site.subscriber())
+    site.standin.faults.add("drop_after", path=EVENTS)
+    usage.report_due()
+    site.standin.faults.add("refuse", path=EVENTS, times=2)
+    for _outage in range(3):
+        site.standin.advance(seconds=9 * 3600)
+        report_again()
+
+    record.refresh_from_db()
+    assert (record.state, len(ledger(site))) == (UsageState.AMBIGUOUS, 1)
 
 
 def test_round_ends_when_stripe_is_down(site: Site) -> None:

@@ -96,7 +96,9 @@ class Checker:
     def execute(self, seed: int, *, leaning: str = "") -> Result:
         """One execution; with a ``leaning`` it has no crashes, but more of that trouble."""
         rng = Random(seed)
+        # Every third execution is one of lost answers and long outages beside its crash.
         plan = Plan([]) if leaning else plan_for(seed, rng, self.pairs)
+        leaning = leaning or (OUTAGE if seed % 3 == 2 else "")
         with world.built() as here:
             stage = _Stage(plan, self.scheduler)
             try:
@@ -117,8 +119,10 @@ def _cast(here: World, rng: Random, leaning: str) -> list[parts.Part]:
     cast += [parts.worker] * rng.choice((2, 3, 4))
     cast += [parts.operator] * (rng.random() < 0.4)
     cast += [parts.publisher(here)] * (leaning == RATES or rng.random() < 0.5)
-    cast += [parts.trouble(here)] * (3 if leaning == OUTAGE else rng.choice((0, 1, 2)))
-    cast += [parts.clock(here)] * (2 if leaning == OUTAGE else rng.choice((0, 1, 2)))
+    if leaning == OUTAGE:
+        cast += [*[parts.lost_answers(here)] * 2, parts.long_outage(here)]
+    cast += [parts.trouble(here)] * rng.choice((0, 1, 2))
+    cast += [parts.clock(here)] * rng.choice((0, 1, 2))
     rng.shuffle(cast)
     return cast
 

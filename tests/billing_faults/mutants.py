@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comp_billing import customers, intents, metering
 from comp_billing.subscriptions import planning
-from comp_billing.usage import doubt, outcomes, queue, reporting
+from comp_billing.usage import outcomes, reporting
 from tests.faults.ledger import DOUBLE, LOST, STUCK, WRONG
 from tests.faults.mutants import POSTGRES, Mutant, kinds
 
@@ -54,28 +54,12 @@ MUTANTS = [
         leaning="rates",
     ),
     Mutant(
-        "the window begins anew with every try",
-        queue.claim,
-        '"first_sent_at": record.first_sent_at or now',
-        '"first_sent_at": now',
-        kinds(DOUBLE),
-        leaning="outage",
-    ),
-    Mutant(
         "sent before it is written down",
         reporting.report,
         "if not claim(record, now):",
         "record.timestamp = now\n    if False:",
         kinds(DOUBLE, LOST, STUCK),
         about="usage",
-    ),
-    Mutant(
-        "totals believed at once",
-        doubt._is_quiet,
-        "latest = timezone.now() - COUNTED_AFTER",
-        "latest = timezone.now()",
-        kinds(DOUBLE),
-        leaning="outage",
     ),
     Mutant(
         "what is unclear is taken for accepted",

@@ -30,6 +30,8 @@ LOOPS: tuple[Callable[[], object], ...] = (
 )
 FAULTS = ("refuse", "429", "500_before", "500_saved", "drop_after")
 PATHS = ("*", "/v1/customers", "/v1/subscription*", "/v1/billing/meter_events", "*summaries")
+# Where something is made that must not be made twice.
+MAKING = ("*meter_events", "*meter_events", "/v1/customers", "/v1/subscription*")
 HOUR = 3600
 
 
@@ -129,6 +131,30 @@ def trouble(world: World) -> Part:
     return play
 
 
+def lost_answers(world: World) -> Part:
+    """Stripe has acted, and nobody here learns of it: the worst that can happen to a call."""
+
+    def play(actor: Actor) -> None:
+        for _ in range(actor.rng.randint(4, 8)):
+            kind = actor.rng.choice(("drop_after", "drop_after", "500_saved", "refuse"))
+            world.standin.faults.add(kind, path=actor.rng.choice(MAKING))
+            wander(actor, 6)
+
+    return play
+
+
+def long_outage(world: World) -> Part:
+    """Day after day goes by, or half of one."""
+
+    def play(actor: Actor) -> None:
+        for _ in range(actor.rng.randint(3, 6)):
+            wander(actor, 14)
+            hours = actor.rng.choice((9, 14, 25))
+            world.standin.advance(seconds=300 if somebody_calls() else hours * HOUR)
+
+    return play
+
+
 def clock(world: World) -> Part:
     """Minutes pass, or an outage of a day; our own clock is set forth and back."""
 
@@ -145,7 +171,10 @@ def clock(world: World) -> Part:
 
 def somebody_calls() -> bool:
     """Whether a request is on its way: it is answered, or given up, within a minute or so."""
-    return any(other.place == "call:begin" for other in everybody())
+    return any(
+        other.place == "call:begin" and other.state not in ("off", "done", "dead")
+        for other in everybody()
+    )
 
 
 def wander(actor: Actor, most: int) -> None:
