@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from comp_billing import customers, intents, metering
-from comp_billing.subscriptions import planning
 from comp_billing.usage import outcomes, reporting
 from tests.faults.ledger import DOUBLE, LOST, STUCK, WRONG
-from tests.faults.mutants import POSTGRES, Mutant, kinds
+from tests.faults.mutants import Mutant, kinds
 
 MUTANTS = [
     Mutant(
@@ -99,13 +98,5 @@ MUTANTS = [
         "kind.settle(intent, answer.data)",
         "pass",
         kinds(LOST, STUCK, WRONG),
-    ),
-    Mutant(
-        "two plans for one customer",
-        planning.plan,
-        "select_for_update(no_key=True)",
-        "all()",
-        kinds(DOUBLE, WRONG, STUCK),
-        databases=POSTGRES,
     ),
 ]
