@@ -33,9 +33,16 @@ EVERYWHERE = (
 LOOPBACK = ("127.", "::1", "localhost")
 
 
+DATABASES = {"db", "transactional_db", "live_server"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark those proofs, wherever a file of them is added."""
+    """Mark those proofs, wherever a file of them is added; and what touches no database, which is
+    the same whichever there is."""
     for item in items:
+        asked = getattr(item, "fixturenames", ())
+        if item.get_closest_marker("django_db") is None and DATABASES.isdisjoint(asked):
+            item.add_marker(pytest.mark.plain)
         if item.nodeid.startswith(ONCE) and not item.nodeid.startswith(EVERYWHERE):
             item.add_marker(pytest.mark.once)
 
