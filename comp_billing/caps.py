@@ -6,8 +6,9 @@ at the same moment stay within both, to the last unit.
 
 from __future__ import annotations
 
+from calendar import monthrange
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import cast
 
@@ -21,11 +22,13 @@ from comp_billing import cap_warnings, credit, money
 from comp_billing.cards import has_payment_method
 from comp_billing.conf import conf
 from comp_billing.entitlements import Entitlement
-from comp_billing.models import Reservation, SubscriptionItem
+from comp_billing.models import Plan, Reservation, SubscriptionItem
 from comp_core.exceptions import RunRefused
 from comp_core.metering import COST_STEP
 from comp_core.models import Run
 from comp_users.models import Profile
+
+DAYS = {"day": 1, "week": 7}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +45,26 @@ class Spending:
 
 
 def period_start(item: SubscriptionItem | None) -> datetime:
-    """Of the cap's month: the subscription's period, before there is one the calendar month."""
+    """Of the cap's month: the subscription's period, before there is one the calendar month.
+
+    A whole period before its end: an item that joined within it began later, and what was spent
+    before that counts all the same.
+    """
     if item and item.current_period_start:
-        return item.current_period_start
+        whole = _a_period_before(item.current_period_end, item.plan)
+        return min(item.current_period_start, whole or item.current_period_start)
     return timezone.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _a_period_before(end: datetime | None, plan: Plan | None) -> datetime | None:
+    if end is None or plan is None:
+        return None
+    count = plan.interval_count or 1
+    if plan.interval in DAYS:
+        return end - timedelta(days=count * DAYS[plan.interval])
+    months = end.year * 12 + end.month - 1 - count * (12 if plan.interval == "year" else 1)
+    year, month = divmod(months, 12)
+    return end.replace(year=year, month=month + 1, day=min(end.day, monthrange(year, month + 1)[1]))
 
 
 def committed(payer: Profile, since: datetime) -> tuple[Decimal, Decimal]:
@@ -75,6 +94,9 @@ def hold(run: Run, worst_case: Decimal, entitled: Entitlement) -> None:
     a stronger lock would deadlock with the one that the run's foreign key already holds.
     """
     payer = Profile.objects.select_for_update(no_key=True).get(pk=run.payer_id)
+    if not payer.is_active:
+        # Closed since the run was put together.
+        raise RunRefused(_("The account that would pay for this run is not active."))
     allowance = _allowance(entitled)
     if payer.spending_cap is not None or allowance is not None:
         now = spending(payer, entitled.item)

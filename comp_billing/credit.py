@@ -14,7 +14,8 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from comp_billing import clock, money, shapes, stripe_api
@@ -51,18 +52,26 @@ class GrantRow:
 def available(payer: Profile) -> Decimal:
     """What is left of the payer's credit by Stripe's last word, in units of the site's currency.
 
-    Stripe takes it only when an invoice is finalised: usage that is on none yet has still to be
-    paid from it. What pays for certain models only is left out. One query.
+    Stripe takes it only when an invoice is finalised: what is on drafts is taken off here already,
+    and usage that is on no invoice yet has still to be paid from it. What pays for certain models
+    only is left out. One query.
     """
-    return money.from_minor(minor_left(payer) or 0, conf.CURRENCY)
+    drafts = Invoice.objects.filter(customer=OuterRef("customer"), status="draft").order_by()
+    drafted = drafts.values("customer").annotate(sum=Sum("total")).values("sum")
+    found = _balances(payer).annotate(drafted=Coalesce(Subquery(drafted), 0)).first()
+    left = max(found.available - found.drafted, 0) if found else 0
+    return money.from_minor(left, conf.CURRENCY)
 
 
 def minor_left(payer: Profile) -> int | None:
-    """The same in minor units; None while Stripe has not told. One query."""
-    left = CreditBalance.objects.filter(
+    """What Stripe says is left, in minor units; None while it has not told. One query."""
+    return _balances(payer).values_list("available", flat=True).first()
+
+
+def _balances(payer: Profile) -> QuerySet[Any]:
+    return CreditBalance.objects.filter(
         customer__user=payer.user_id, customer__deleted=False, currency=conf.CURRENCY
     )
-    return left.values_list("available", flat=True).first()
 
 
 def grants_of(user: Any) -> list[GrantRow]:

@@ -133,8 +133,11 @@ def accrued(profile: Profile) -> Accrued:
     if start is not None:
         # Usage can be told to Stripe so long after it happened.
         records = records.filter(used_at__gte=start - OLDEST_USAGE)
+    # What an ended subscription billed is on its last invoice.
     counted = Q(
-        state=UsageState.ACCEPTED, timestamp__gte=F("subscription_item__current_period_start")
+        state=UsageState.ACCEPTED,
+        timestamp__gte=F("subscription_item__current_period_start"),
+        subscription_item__subscription__status__in=LIVE_STATUSES,
     )
     sums = records.aggregate(
         reported=_costs(counted),

@@ -74,5 +74,6 @@ def _item(payer: Profile) -> SubscriptionItem | None:
     items = SubscriptionItem.objects.filter(
         subscription__customer__user=payer.user_id, current_period_start__isnull=False
     )
-    found: SubscriptionItem | None = items.order_by("-current_period_start").first()
+    latest = items.select_related("plan").order_by("-current_period_start")
+    found: SubscriptionItem | None = latest.first()
     return found

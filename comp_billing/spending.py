@@ -39,6 +39,7 @@ def spending_of(profile: Profile) -> Spending | None:
         subscription__customer__user=profile.user_id, subscription__status__in=LIVE_STATUSES
     )
     # All of a user's subscriptions turn together.
-    since = period_start(items.order_by("-current_period_start", "pk").first())
+    latest = items.select_related("plan").order_by("-current_period_start", "pk")
+    since = period_start(latest.first())
     spent, held = committed(profile, since)
     return Spending(spent=spent, held=held, cap=profile.spending_cap, since=since)

@@ -8,6 +8,14 @@ from django.conf import settings
 from django.db import migrations, models
 
 
+def forget_waived(apps, schema_editor):
+    """What was never sent is expired in the former schema, whoever has given it up since."""
+    records = apps.get_model("comp_billing", "UsageRecord").objects.using(
+        schema_editor.connection.alias
+    )
+    records.filter(state="waived", first_sent_at__isnull=True).update(state="expired")
+
+
 class Migration(migrations.Migration):
     dependencies = [
         ("comp_billing", "0004_accounts_and_defaults"),
@@ -328,4 +336,6 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        # Last, so that it is reversed first: the former check does not know what was waived.
+        migrations.RunPython(migrations.RunPython.noop, forget_waived),
     ]

@@ -29,6 +29,7 @@ from comp_billing.models import (
 from comp_billing.stripe_api import Answer
 from comp_billing.usage.doubt import is_missing
 from comp_billing.usage.limits import CANCEL_WINDOW, OPEN
+from comp_billing.usage.stamps import is_open
 
 CANCEL = "usage.cancel"
 CREDIT = "usage.credit"
@@ -44,6 +45,8 @@ def take_back(record: UsageRecord, *, reason: str, actor: Any = None) -> Correct
         raise CannotCorrect(_("Only usage that Stripe has accepted can be taken back."))
     if clock.now() - sent_at > CANCEL_WINDOW:
         raise CannotCorrect(_("Stripe takes usage back for a day only: credit it instead."))
+    if not _is_open(record):
+        raise CannotCorrect(_("Its period has ended, so an invoice has it: credit it instead."))
     params = {"event_name": record.event_name, "identifier": record.stripe_identifier}
     with transaction.atomic():
         made = _write(record, CorrectionKind.CANCEL, reason, actor, amount=record.run.run_cost)
@@ -59,8 +62,7 @@ def credit(records: Iterable[UsageRecord], *, reason: str, actor: Any = None) ->
     """
     by_customer: dict[tuple[str, str], list[UsageRecord]] = {}
     for record in records:
-        # What was waived may turn out to be counted all the same.
-        if record.state not in (UsageState.ACCEPTED, UsageState.WAIVED):
+        if record.state != UsageState.ACCEPTED:
             raise CannotCorrect(_("Only usage that Stripe has accepted can be credited."))
         key = (record.stripe_customer_id, record.run.currency)
         by_customer.setdefault(key, []).append(record)
@@ -96,13 +98,17 @@ def report_again(record: UsageRecord, *, reason: str, actor: Any = None) -> Corr
     """Report usage once more that Stripe has not counted: that it rejected once the cause is
     removed, or that is unclear, by the operator's own knowledge. Raises CannotCorrect.
 
-    Its time of use stays as it was told. What was rejected has another identifier: the former one
-    would be answered as a duplicate.
+    What was rejected has another identifier (the former one would be answered as a duplicate), and
+    a time of use of its own. What is unclear keeps both, so it cannot be reported once its period
+    has ended: it would be on no invoice.
     """
     if record.state not in RESENDABLE:
         raise CannotCorrect(_("Only usage that Stripe rejected, or that is unclear, can be sent."))
     was_rejected = record.state == UsageState.REJECTED
+    if not (was_rejected or _is_open(record)):
+        raise CannotCorrect(_("Its period has ended: reported now, it would be on no invoice."))
     values = {
+        "timestamp": None if was_rejected else record.timestamp,
         "state": UsageState.PENDING,
         "generation": record.generation + was_rejected,
         "first_sent_at": None,
@@ -114,11 +120,16 @@ def report_again(record: UsageRecord, *, reason: str, actor: Any = None) -> Corr
 
 
 def mark_counted(record: UsageRecord, *, reason: str, actor: Any = None) -> Correction:
-    """The operator has found unclear usage among Stripe's. Raises CannotCorrect."""
-    if record.state != UsageState.AMBIGUOUS:
+    """The operator has found unclear usage among Stripe's, before or after it was waived. Raises
+    CannotCorrect."""
+    if record.state not in (UsageState.AMBIGUOUS, UsageState.WAIVED) or not record.first_sent_at:
         raise CannotCorrect(_("Only usage that is unclear can be marked as counted."))
     values = {"state": UsageState.ACCEPTED, "accepted_at": timezone.now(), "next_attempt_at": None}
-    return _settle(record, CorrectionKind.COUNTED, reason, actor, values)
+    with transaction.atomic():
+        made = _settle(record, CorrectionKind.COUNTED, reason, actor, values)
+        held = Reservation.objects.filter(run=record.run_id)
+        held.update(settled_amount=record.run.run_cost, modified=timezone.now())
+        return made
 
 
 def waive(record: UsageRecord, *, reason: str, actor: Any = None) -> Correction:
@@ -137,6 +148,12 @@ def _count_as_nothing(records: QuerySet[UsageRecord]) -> None:
     """What is not billed does not count towards its payer's limits any more."""
     runs = list(records.values_list("run", flat=True))
     Reservation.objects.filter(run__in=runs).update(settled_amount=0, modified=timezone.now())
+
+
+def _is_open(record: UsageRecord) -> bool:
+    """Whether what is told of it now still reaches the invoice that is not made yet."""
+    told = record.timestamp
+    return told is not None and is_open(record.subscription_item, told, clock.now())
 
 
 def _settle(
@@ -183,6 +200,11 @@ def _cancel(intent: Intent) -> Answer:
         "type": "cancel",
         "cancel": {"identifier": intent.params["identifier"]},
     }
+    record = _record_of(intent)
+    if not _is_open(record):
+        if intent.attempts > 1 and is_missing(record):
+            return _done(intent)
+        raise StripeRefused("Its period has ended, so an invoice has it: credit it instead.")
     try:
         answer = intents.post("/v1/billing/meter_event_adjustments", intent, params)
     except StripeRefused as exc:
@@ -203,8 +225,12 @@ def _done(intent: Intent) -> Answer:
 
 def _find_cancelled(intent: Intent) -> Answer | None:
     """An adjustment cannot be read back; that the usage is missing from Stripe's total can."""
-    record = UsageRecord.objects.get(corrections__intent=intent)
-    return _done(intent) if is_missing(record) else None
+    return _done(intent) if is_missing(_record_of(intent)) else None
+
+
+def _record_of(intent: Intent) -> UsageRecord:
+    records = UsageRecord.objects.select_related("subscription_item__subscription")
+    return records.get(corrections__intent=intent)
 
 
 def _cancelled(intent: Intent, data: dict[str, Any]) -> None:

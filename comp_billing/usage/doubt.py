@@ -102,7 +102,7 @@ def _minute_of(record: UsageRecord) -> Minute:
 def _look_into(minute: Minute) -> int:
     records = minute.records
     unclear = [one for one in records if one.state == UsageState.AMBIGUOUS]
-    if not _is_quiet(records):
+    if not _is_quiet(records) or _is_being_taken_back(records):
         return _wait(unclear, COUNTED_AFTER)
     try:
         counted = Totals(minute.customer, minute.meter).total(minute.window)
@@ -122,7 +122,11 @@ def is_missing(record: UsageRecord) -> bool:
     """Whether Stripe's total has all that is known to be accepted within the record's minute, but
     for the record itself. One call; raises a StripeError."""
     minute = _minute_of(record)
-    others = [one for one in minute.records if one.pk != record.pk]
+    records = minute.records
+    if not _is_quiet(records):
+        # Stripe may not have counted it yet.
+        return False
+    others = [one for one in records if one.pk != record.pk]
     known = sum(one.quantity for one in others if one.state == UsageState.ACCEPTED)
     try:
         return Totals(minute.customer, minute.meter).total(minute.window) == known
@@ -136,6 +140,13 @@ def _is_quiet(records: list[UsageRecord]) -> bool:
     return all(one.modified <= latest for one in records) and not any(
         one.state == UsageState.SENDING for one in records
     )
+
+
+def _is_being_taken_back(records: list[UsageRecord]) -> bool:
+    """Whether Stripe's total may lack, already or soon, what is known to be accepted."""
+    accepted = [one.pk for one in records if one.state == UsageState.ACCEPTED]
+    under_way = Correction.objects.filter(kind=CorrectionKind.CANCEL, refused_at__isnull=True)
+    return under_way.filter(record__in=accepted).exists()
 
 
 def _wait(records: list[UsageRecord], pause: timedelta, **values: str) -> int:

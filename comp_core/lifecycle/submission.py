@@ -130,7 +130,9 @@ def _key_is_taken(inputs: CoreInputs, key: str | None) -> bool:
 
 def _new_run(spec: ModelSpec, inputs: Any, wish: dict[str, Any]) -> Run:
     owner = inputs.owner
-    _lock_profiles(spec, owner_id=owner.pk)
+    if not _lock_profiles(spec, owner_id=owner.pk)[owner.pk]:
+        # Closed since the inputs were read.
+        raise RunRefused("Your account may not run this model.")
     project = _project(spec, owner_id=owner.pk)
     if not owner.may_run(project):
         raise RunRefused("Your account may not run this model.")
@@ -160,16 +162,16 @@ def _new_run(spec: ModelSpec, inputs: Any, wish: dict[str, Any]) -> Run:
     return run
 
 
-def _lock_profiles(spec: ModelSpec, *, owner_id: int) -> None:
+def _lock_profiles(spec: ModelSpec, *, owner_id: int) -> dict[int, bool]:
     """Whoever owns and whoever pays: one submit at a time for each, so that what is counted next
-    is still true when this run joins it.
+    is still true when this run joins it. Answers who of them is active, as it stands now.
 
     In one order for everybody, since one's owner is another's payer. The weaker lock lets rows
     that point at these profiles be written meanwhile.
     """
     sponsor = Project.objects.filter(slug=spec.slug).values("sponsor")
     both = Profile.objects.filter(Q(pk=owner_id) | Q(pk__in=sponsor)).order_by("pk")
-    list(both.select_for_update(no_key=True).values_list("pk"))
+    return dict(both.select_for_update(no_key=True).values_list("pk", "is_active"))
 
 
 def _refuse_too_many(owner: Profile, project: Any) -> None:
