@@ -64,3 +64,15 @@ class Outcome:
 
 
 KINDS: dict[str, Kind] = {}
+
+
+def tagged(intent: Intent) -> dict[str, Any]:
+    """The intent's parameters with its mark in the metadata, by which ``find`` knows its work."""
+    metadata = {**intent.params.get("metadata", {}), "comp_intent": str(intent.idempotency_base)}
+    return {**intent.params, "metadata": metadata}
+
+
+def is_made_by(intent: Intent, data: dict[str, Any]) -> bool:
+    """Whether a Stripe object carries the intent's mark."""
+    mark = (data.get("metadata") or {}).get("comp_intent")
+    return bool(mark == str(intent.idempotency_base))

@@ -28,7 +28,7 @@ from comp_billing.exceptions import (
     StripeRefused,
     StripeUnavailable,
 )
-from comp_billing.intent_kinds import KINDS, Kind, Outcome
+from comp_billing.intent_kinds import KINDS, Kind, Outcome, is_made_by, tagged
 from comp_billing.intent_subjects import fitting, fresh_subject
 from comp_billing.intent_table import can_intend, forget_table
 from comp_billing.models import Intent, IntentState
@@ -117,18 +117,6 @@ def _take_up(settled: QuerySet[Intent], **values: Any) -> None:
         error_message="",
         **values,
     )
-
-
-def tagged(intent: Intent) -> dict[str, Any]:
-    """The intent's parameters with its mark in the metadata, by which ``find`` knows its work."""
-    metadata = {**intent.params.get("metadata", {}), "comp_intent": str(intent.idempotency_base)}
-    return {**intent.params, "metadata": metadata}
-
-
-def is_made_by(intent: Intent, data: dict[str, Any]) -> bool:
-    """Whether a Stripe object carries the intent's mark."""
-    mark = (data.get("metadata") or {}).get("comp_intent")
-    return bool(mark == str(intent.idempotency_base))
 
 
 def post(path: str, intent: Intent, params: dict[str, Any]) -> Answer:
@@ -260,7 +248,13 @@ def _send(kind: Kind, intent: Intent, since: datetime) -> Answer:
     pace.take(per_second=conf.CALLS_PER_SECOND)
     if clock.now() - since > LONGEST_SLEEP:
         raise StripeUnavailable("This process has slept before the call; it is made anew.")
-    answer = kind.send(intent)
+    try:
+        answer = kind.send(intent)
+    except StripeRefused:
+        # What another worker has made since may be why.
+        if intent.attempts > 1 and (found := _find(kind, intent)):
+            return found
+        raise
     crashpoint("intent:answered")
     return answer
 

@@ -17,6 +17,7 @@ from comp_billing.models import Correction, Intent, UsageRecord, UsageState
 from comp_billing.usage import alarms, corrections
 from tests.billing.builders import Site, used
 from tests.billing.reports import CLOCK, ledger, report_again
+from tests.billing.told import PEOPLE
 
 
 def accepted(site: Site, *, seconds: str = "250") -> UsageRecord:
@@ -266,7 +267,7 @@ def test_operators_are_told_once_of_what_is_not_billed(
     site: Site, mailoutbox: list[Any], settings: Any
 ) -> None:
     """Unclear, expired or waiting for a month: one e-mail for all of it."""
-    settings.MANAGERS = [("Op", "op@example.org")]
+    settings.MANAGERS = PEOPLE
     project, payer = site.shop(), site.subscriber()
     late, unclear, fine = (used(project, payer) for _ in range(3))
     month = timezone.now() - timedelta(days=30, hours=1)
