@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from comp_billing import cap_warnings, credit, money
+from comp_billing import cap_warnings, clock, credit, money
 from comp_billing.cards import has_payment_method
 from comp_billing.conf import conf
 from comp_billing.entitlements import Entitlement
@@ -68,7 +68,11 @@ def _a_period_before(end: datetime | None, plan: Plan | None) -> datetime | None
 
 
 def committed(payer: Profile, since: datetime) -> tuple[Decimal, Decimal]:
-    """What the payer has spent since, and what is held for runs under way; currency units."""
+    """What the payer has spent since, and what is held for runs under way; currency units.
+
+    ``since`` is of Stripe's clock; runs end by ours, which is another one where time is played.
+    """
+    since -= clock.now() - timezone.now()
     held = Q(settled_amount__isnull=True)
     sums = Reservation.objects.filter(held | Q(run__finished_at__gte=since), payer=payer).aggregate(
         spent=Coalesce(Sum("settled_amount", filter=~held), Decimal(0)),

@@ -21,7 +21,14 @@ from comp_billing.entitlements import (
     entitlements_of,
     usable_entitlement,
 )
-from comp_billing.models import Plan, Reservation, SubscriptionItem, UsageRecord, UsageState
+from comp_billing.models import (
+    CorrectionKind,
+    Plan,
+    Reservation,
+    SubscriptionItem,
+    UsageRecord,
+    UsageState,
+)
 from comp_billing.pricing import get_pricing, units_of
 from comp_core.exceptions import RunRefused
 from comp_core.metering import BaseMeter, Quote, Receipt
@@ -96,12 +103,19 @@ class StripeMeter(BaseMeter):
             return plain
         told: dict[str, Any] = {
             "quantity": record.quantity,
-            "state": str(UsageState(record.state).label),
+            "state": _state_of(record),
             "reference": str(record.identifier),
         }
         # A sponsor's invoices are the sponsor's business.
         own = run.payer_id == run.owner_id
         return replace(plain, **told, **(_billed(record) if own else {}))
+
+
+def _state_of(record: UsageRecord) -> str:
+    """In words for the user; that it was credited is none of the record's states."""
+    words = str(UsageState(record.state).label)
+    credits_ = record.corrections.filter(kind=CorrectionKind.CREDIT, refused_at=None)
+    return f"{words}, {_('credited')}" if credits_.exists() else words
 
 
 def _billed(record: UsageRecord) -> dict[str, Any]:

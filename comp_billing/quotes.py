@@ -52,21 +52,22 @@ def _with_credit(quote: Quote, run: Run) -> Quote:
         words = text % {"left": caps.in_words(left, quote.currency)}
         lines, to_pay = (*lines, QuoteLine(text=words, amount=-taken)), quote.expected - taken
     free = _("Your credit covers it.") if taken and not to_pay else ""
-    return replace(quote, lines=(*lines, *_cap_lines(quote, payer, now)), free=free, to_pay=to_pay)
+    return _within_cap(replace(quote, lines=lines, free=free, to_pay=to_pay), payer, now)
 
 
-def _cap_lines(quote: Quote, payer: Profile, now: caps.Spending) -> list[QuoteLine]:
+def _within_cap(quote: Quote, payer: Profile, now: caps.Spending) -> Quote:
     if payer.spending_cap is None:
-        return []
+        return quote
     left = max(payer.spending_cap - now.total, ZERO)
     words = {
         "left": caps.in_words(left, quote.currency),
         "cap": caps.in_words(payer.spending_cap, quote.currency),
     }
     text = _("Of your spending cap of %(cap)s, %(left)s are left.") % words
+    line, refusal = QuoteLine(text=text), ""
     if quote.worst_case > left:
-        text += " " + _("The run could pass it, and would be refused.")
-    return [QuoteLine(text=text)]
+        refusal = _("The run could pass your spending cap, and would be refused.")
+    return replace(quote, lines=(*quote.lines, line), refusal=refusal)
 
 
 def _item(payer: Profile) -> SubscriptionItem | None:

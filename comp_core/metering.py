@@ -40,7 +40,7 @@ class Quote:
     """What a run will cost before it is submitted. Amounts are in currency units.
 
     ``lines`` add up to ``to_pay``, what the user is expected to pay; ``free`` says why that is
-    nothing, and is empty otherwise.
+    nothing, and is empty otherwise. ``refusal`` says why the run would be refused as things stand.
     """
 
     expected: Decimal
@@ -52,6 +52,7 @@ class Quote:
     to_pay: Decimal
     lines: tuple[QuoteLine, ...] = ()
     free: str = ""
+    refusal: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; amounts and seconds are decimal text."""
@@ -64,6 +65,7 @@ class Quote:
             "expected_seconds": str(self.expected_seconds),
             "worst_seconds": str(self.worst_seconds),
             "free": self.free,
+            "refusal": self.refusal,
             "lines": [
                 {"text": line.text, "amount": None if line.amount is None else str(line.amount)}
                 for line in self.lines

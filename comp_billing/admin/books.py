@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from comp_billing import books
 from comp_billing.admin.large import BoundedPaginator, LargeTableAdmin
-from comp_billing.models import Customer, UsageRecord
+from comp_billing.models import Customer, UsageRecord, UsageState
 from comp_billing.usage.limits import OPEN, UNSETTLED
 
 CUSTOMERS_PER_PAGE = 50
@@ -103,7 +103,11 @@ def _sums(customers: list[str], span: books.Span) -> dict[str, dict[str, Any]]:
             records=Count("pk"),
             to_send=Count("pk", filter=Q(state__in=UNSETTLED)),
             to_decide=Count("pk", filter=Q(state__in=OPEN)),
-            cost=Sum("run__run_cost"),
+            # As the user's own page has it: without what was taken back or waived.
+            cost=Sum(
+                "run__run_cost",
+                filter=~Q(state__in=(UsageState.CANCELLED, UsageState.WAIVED)),
+            ),
             currency=Max("run__currency"),
         )
     )

@@ -150,7 +150,7 @@ def _corrected(
         try:
             verb.correct(record, reason=reason, actor=actor)
         except CannotCorrect as exc:
-            left.append(f"{record.pk}: {exc}")
+            left.append(_("Usage record %(id)s: %(why)s") % {"id": record.pk, "why": exc})
         else:
             done.append(record)
     return done, left

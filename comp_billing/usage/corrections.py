@@ -40,6 +40,7 @@ RESENDABLE = (UsageState.REJECTED, UsageState.AMBIGUOUS)
 def take_back(record: UsageRecord, *, reason: str, actor: Any = None) -> Correction:
     """Have Stripe forget an accepted meter event: it is on no invoice. Within 24 hours of its
     arrival; afterwards ``credit`` it. Raises CannotCorrect."""
+    _not_before(record)
     sent_at = record.first_sent_at
     if record.state != UsageState.ACCEPTED or sent_at is None:
         raise CannotCorrect(_("Only usage that Stripe has accepted can be taken back."))
@@ -63,7 +64,9 @@ def credit(records: Iterable[UsageRecord], *, reason: str, actor: Any = None) ->
     by_customer: dict[tuple[str, str], list[UsageRecord]] = {}
     for record in records:
         if record.state != UsageState.ACCEPTED:
-            raise CannotCorrect(_("Only usage that Stripe has accepted can be credited."))
+            text = _("Only usage that Stripe has accepted can be credited.")
+            raise CannotCorrect(f"{record.pk}: {text}")
+        _not_before(record)
         key = (record.stripe_customer_id, record.run.currency)
         by_customer.setdefault(key, []).append(record)
     with transaction.atomic():
@@ -103,7 +106,7 @@ def report_again(record: UsageRecord, *, reason: str, actor: Any = None) -> Corr
     has ended: it would be on no invoice.
     """
     if record.state not in RESENDABLE:
-        raise CannotCorrect(_("Only usage that Stripe rejected, or that is unclear, can be sent."))
+        raise CannotCorrect(_("Only rejected or unclear usage can be reported again."))
     was_rejected = record.state == UsageState.REJECTED
     if not (was_rejected or _is_open(record)):
         raise CannotCorrect(_("Its period has ended: reported now, it would be on no invoice."))
@@ -148,6 +151,15 @@ def _count_as_nothing(records: QuerySet[UsageRecord]) -> None:
     """What is not billed does not count towards its payer's limits any more."""
     runs = list(records.values_list("run", flat=True))
     Reservation.objects.filter(run__in=runs).update(settled_amount=0, modified=timezone.now())
+
+
+def _not_before(record: UsageRecord) -> None:
+    given = Correction.objects.filter(
+        record=record, kind__in=(CorrectionKind.CANCEL, CorrectionKind.CREDIT), refused_at=None
+    )
+    if given.exists():
+        text = _("It has been taken back or credited before.")
+        raise CannotCorrect(f"{record.pk}: {text}")
 
 
 def _is_open(record: UsageRecord) -> bool:

@@ -56,7 +56,9 @@ def test_what_cannot_be_corrected_is_said(site: Site) -> None:
 
     answer = correct(superuser(), "mark_counted", [record], reason="Test data")
 
-    assert told(answer) == [f"{record.pk}: Only usage that is unclear can be marked as counted."]
+    assert told(answer) == [
+        f"Usage record {record.pk}: Only usage that is unclear can be marked as counted."
+    ]
 
 
 def test_blank_reason_is_asked_for_again(site: Site) -> None:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from comp_billing import caps, catalog, credit, subscriptions, usage
 from comp_billing.exceptions import CannotCorrect
+from comp_billing.metering import StripeMeter
 from comp_billing.models import (
     Correction,
     CreditBalance,
@@ -36,6 +37,7 @@ from tests.billing.builders import (
     ended,
     queued_run,
     refusal,
+    standin_now,
     used,
 )
 from tests.billing.reports import CLOCK, ledger, report_again
@@ -222,3 +224,31 @@ def test_waived_usage_that_was_never_sent_is_expired_in_the_former_schema(site: 
 
     record.refresh_from_db()
     assert record.state == UsageState.EXPIRED
+
+
+def test_spending_counts_where_time_is_played(site: Site) -> None:
+    """Stripe's clock is a month ahead of ours, as in a demonstration: what is used now is spent."""
+    site.configure(**CLOCK)
+    project, payer = site.shop(), site.subscriber()
+    site.standin.advance(months=1)
+    begun = standin_now() - timedelta(minutes=1)
+    SubscriptionItem.objects.update(
+        current_period_start=begun, current_period_end=begun + timedelta(days=30)
+    )
+
+    ended(authorized_run(project, payer), seconds="9")
+
+    item = SubscriptionItem.objects.get()
+    item.plan = None
+    assert caps.spending(payer, item).spent == Decimal("0.09")
+
+
+def test_receipt_says_that_a_run_was_credited(site: Site) -> None:
+    """Beside the state of its usage, which stays."""
+    record = accepted(site)
+
+    corrections.credit([record], reason="Wrong")
+
+    receipt = StripeMeter().receipt(record.run)
+    assert receipt is not None
+    assert receipt.state == "Accepted, credited"

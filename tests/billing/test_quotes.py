@@ -94,10 +94,9 @@ def test_what_is_left_of_the_cap_is_said(site: Site) -> None:
     """And that the run would be refused if it might pass it."""
     quote = quoted(shop(site), capped(site.subscriber(), "0.08"))
 
-    assert lines(quote)[1] == (
-        "Of your spending cap of $0.08, $0.08 are left."
-        " The run could pass it, and would be refused.",
-        None,
+    assert (lines(quote)[1], quote.refusal) == (
+        ("Of your spending cap of $0.08, $0.08 are left.", None),
+        "The run could pass your spending cap, and would be refused.",
     )
 
 
@@ -150,6 +149,7 @@ def test_quote_for_programs(site: Site) -> None:
         "expected_seconds": "6",
         "worst_seconds": "",
         "free": "",
+        "refusal": "",
         "lines": [{"text": "A usual run", "amount": "0.060000"}],
     }
 

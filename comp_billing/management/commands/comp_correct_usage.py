@@ -68,7 +68,7 @@ class Command(BaseCommand):
     def _correct(self, verb: str, records: list[UsageRecord], reason: str) -> None:
         if verb == "credit":
             made = corrections.credit(records, reason=reason)
-            self.stdout.write(f"{len(made)} runs are credited: the worker tells Stripe.")
+            self.stdout.write(f"Runs credited: {len(made)}. The worker tells Stripe.")
             return
         correct = VERBS[verb][0]
         for record in records:
