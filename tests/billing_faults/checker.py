@@ -26,7 +26,8 @@ from tests.faults.crashes import registered_points as points_of
 from tests.faults.ledger import KINDS, STUCK, WRONG, Finding
 from tests.faults.scheduler import Actor, Hang, Scheduler, current_actor
 
-ACTORS = 16
+# The largest cast.
+ACTORS = 19
 ROUNDS = 30
 QUIET = 3
 # Executions without crashes: Stripe fails for days, or rates change while models run.
