@@ -252,7 +252,7 @@ def _send(kind: Kind, intent: Intent, since: datetime) -> Answer:
         answer = kind.send(intent)
     except StripeRefused:
         # What another worker has made since may be why.
-        if intent.attempts > 1 and (found := _find(kind, intent)):
+        if found := _find(kind, intent):
             return found
         raise
     crashpoint("intent:answered")
