@@ -4,89 +4,83 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+
     dependencies = [
-        ("comp_billing", "0003_fetch_placeholders"),
+        ('comp_billing', '0003_fetch_placeholders'),
     ]
 
     operations = [
         # In the order in which a webhook takes their locks, so that one that is under way waits
         # or is waited for.
         migrations.AlterField(
-            model_name="event",
-            name="handled",
+            model_name='event',
+            name='handled',
             field=models.JSONField(db_default=[], default=list),
         ),
         migrations.AlterField(
-            model_name="product",
-            name="fetch_attempts",
+            model_name='product',
+            name='fetch_attempts',
             field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
         migrations.AlterField(
-            model_name="meter",
-            name="fetch_attempts",
+            model_name='meter',
+            name='fetch_attempts',
             field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
         migrations.AlterField(
-            model_name="plan",
-            name="fetch_attempts",
+            model_name='plan',
+            name='fetch_attempts',
             field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
         migrations.AlterField(
-            model_name="customer",
-            name="fetch_attempts",
+            model_name='customer',
+            name='fetch_attempts',
             field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
         migrations.AlterField(
-            model_name="charge",
-            name="fetch_attempts",
+            model_name='charge',
+            name='fetch_attempts',
             field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
         migrations.AlterField(
-            model_name="subscription",
-            name="fetch_attempts",
+            model_name='subscription',
+            name='fetch_attempts',
             field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
         migrations.AlterField(
-            model_name="subscriptionitem",
-            name="fetch_attempts",
+            model_name='subscriptionitem',
+            name='fetch_attempts',
             field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
         migrations.AlterField(
-            model_name="invoice",
-            name="fetch_attempts",
+            model_name='invoice',
+            name='fetch_attempts',
             field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
         migrations.AlterField(
-            model_name="invoicepayment",
-            name="fetch_attempts",
+            model_name='invoicepayment',
+            name='fetch_attempts',
             field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
         migrations.AddField(
-            model_name="sync",
-            name="part",
+            model_name='sync',
+            name='part',
             field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
         migrations.AddField(
-            model_name="syncpage",
-            name="part",
+            model_name='syncpage',
+            name='part',
             field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
         migrations.CreateModel(
-            name="MirroredAccount",
+            name='MirroredAccount',
             fields=[
-                (
-                    "number",
-                    models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False),
-                ),
-                ("stripe_id", models.CharField(max_length=255)),
-                ("livemode", models.BooleanField(default=False)),
+                ('number', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ('stripe_id', models.CharField(max_length=255)),
+                ('livemode', models.BooleanField(default=False)),
             ],
             options={
-                "constraints": [
-                    models.CheckConstraint(
-                        condition=models.Q(("number", 1)), name="comp_billing_one_account"
-                    )
-                ],
+                'constraints': [models.CheckConstraint(condition=models.Q(('number', 1)), name='comp_billing_one_account')],
             },
         ),
     ]
