@@ -6,89 +6,20 @@ at the same moment stay within both, to the last unit.
 
 from __future__ import annotations
 
-from calendar import monthrange
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
-from typing import cast
 
-from django.db.models import Q, Sum
-from django.db.models.functions import Coalesce
-from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from comp_billing import cap_warnings, clock, credit, money
+from comp_billing import cap_warnings, credit, money
 from comp_billing.cards import has_payment_method
 from comp_billing.conf import conf
 from comp_billing.entitlements import Entitlement
-from comp_billing.models import Plan, Reservation, SubscriptionItem
+from comp_billing.models import Reservation, SubscriptionItem
+from comp_billing.spending import Spending, spending
 from comp_core.exceptions import RunRefused
-from comp_core.metering import COST_STEP
 from comp_core.models import Run
 from comp_users.models import Profile
-
-DAYS = {"day": 1, "week": 7}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spending:
-    """What a payer has spent since the period began, and what is held for runs under way; in
-    currency units."""
-
-    spent: Decimal
-    held: Decimal
-
-    @property
-    def total(self) -> Decimal:
-        return self.spent + self.held
-
-
-def period_start(item: SubscriptionItem | None) -> datetime:
-    """Of the cap's month: the subscription's period, before there is one the calendar month.
-
-    A whole period before its end: an item that joined within it began later, and what was spent
-    before that counts all the same.
-    """
-    if item and item.current_period_start:
-        whole = _a_period_before(item.current_period_end, item.plan)
-        return min(item.current_period_start, whole or item.current_period_start)
-    return timezone.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-
-
-def _a_period_before(end: datetime | None, plan: Plan | None) -> datetime | None:
-    if end is None or plan is None:
-        return None
-    count = plan.interval_count or 1
-    if plan.interval in DAYS:
-        return end - timedelta(days=count * DAYS[plan.interval])
-    months = end.year * 12 + end.month - 1 - count * (12 if plan.interval == "year" else 1)
-    year, month = divmod(months, 12)
-    return end.replace(year=year, month=month + 1, day=min(end.day, monthrange(year, month + 1)[1]))
-
-
-def committed(payer: Profile, since: datetime) -> tuple[Decimal, Decimal]:
-    """What the payer has spent since, and what is held for runs under way; currency units.
-
-    ``since`` is of Stripe's clock; runs end by ours, which is another one where time is played.
-    """
-    since -= clock.now() - timezone.now()
-    held = Q(settled_amount__isnull=True)
-    sums = Reservation.objects.filter(held | Q(run__finished_at__gte=since), payer=payer).aggregate(
-        spent=Coalesce(Sum("settled_amount", filter=~held), Decimal(0)),
-        held=Coalesce(Sum("amount", filter=held), Decimal(0)),
-    )
-    # SQLite adds up in floating point; what it is off by is far less than half a step.
-    spent, held_back = (
-        cast("Decimal", sums[name]).quantize(COST_STEP) for name in ("spent", "held")
-    )
-    return spent, held_back
-
-
-def spending(payer: Profile, item: SubscriptionItem | None) -> Spending:
-    """The payer's in the current period. One query."""
-    spent, held = committed(payer, period_start(item))
-    return Spending(spent=spent, held=held)
 
 
 def hold(run: Run, worst_case: Decimal, entitled: Entitlement) -> None:
@@ -117,8 +48,8 @@ def note_spending(run: Run, item: SubscriptionItem) -> None:
     payer = run.payer
     if payer.spending_cap is None:
         return
-    spent = spending(payer, item).spent
-    cap_warnings.note(payer.pk, period_start(item), spent, payer.spending_cap)
+    now = spending(payer, item)
+    cap_warnings.note(payer.pk, now.since, now.spent, payer.spending_cap)
 
 
 def _allowance(entitled: Entitlement) -> Decimal | None:

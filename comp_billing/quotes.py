@@ -8,10 +8,9 @@ from decimal import Decimal
 from django.utils.translation import gettext as _
 
 from comp_billing import caps, credit, stripe_api
-from comp_billing.models import SubscriptionItem
+from comp_billing.spending import Spending, current_spending
 from comp_core.metering import Quote, QuoteLine
 from comp_core.models import Run
-from comp_users.models import Profile
 
 ZERO = Decimal(0)
 
@@ -43,7 +42,7 @@ def _with_credit(quote: Quote, run: Run) -> Quote:
     granted = credit.available(payer)
     if not granted and payer.spending_cap is None:
         return quote
-    now = caps.spending(payer, _item(payer))
+    now = current_spending(payer)
     lines, to_pay = quote.lines, quote.expected
     left = max(granted - now.total, ZERO)
     taken = min(left, quote.expected)
@@ -52,29 +51,18 @@ def _with_credit(quote: Quote, run: Run) -> Quote:
         words = text % {"left": caps.in_words(left, quote.currency)}
         lines, to_pay = (*lines, QuoteLine(text=words, amount=-taken)), quote.expected - taken
     free = _("Your credit covers it.") if taken and not to_pay else ""
-    return _within_cap(replace(quote, lines=lines, free=free, to_pay=to_pay), payer, now)
+    return _within_cap(replace(quote, lines=lines, free=free, to_pay=to_pay), now)
 
 
-def _within_cap(quote: Quote, payer: Profile, now: caps.Spending) -> Quote:
-    if payer.spending_cap is None:
+def _within_cap(quote: Quote, now: Spending) -> Quote:
+    if now.cap is None or now.left is None:
         return quote
-    left = max(payer.spending_cap - now.total, ZERO)
     words = {
-        "left": caps.in_words(left, quote.currency),
-        "cap": caps.in_words(payer.spending_cap, quote.currency),
+        "left": caps.in_words(now.left, quote.currency),
+        "cap": caps.in_words(now.cap, quote.currency),
     }
     text = _("Of your spending cap of %(cap)s, %(left)s are left.") % words
     line, refusal = QuoteLine(text=text), ""
-    if quote.worst_case > left:
+    if quote.worst_case > now.left:
         refusal = _("The run could pass your spending cap, and would be refused.")
     return replace(quote, lines=(*quote.lines, line), refusal=refusal)
-
-
-def _item(payer: Profile) -> SubscriptionItem | None:
-    """Any of the payer's: all of them turn over together."""
-    items = SubscriptionItem.objects.filter(
-        subscription__customer__user=payer.user_id, current_period_start__isnull=False
-    )
-    latest = items.select_related("plan").order_by("-current_period_start")
-    found: SubscriptionItem | None = latest.first()
-    return found

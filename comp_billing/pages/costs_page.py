@@ -20,7 +20,7 @@ from comp_billing.conf import conf
 from comp_billing.costs import MonthlyCost, monthly_costs, usage_of
 from comp_billing.forms import CapForm
 from comp_billing.money import format_amount
-from comp_billing.spending import spending_of
+from comp_billing.spending import current_spending
 from comp_users.models import Profile
 from comp_users.pages import render_page
 
@@ -63,7 +63,7 @@ def costs(request: HttpRequest) -> HttpResponse:
         "page": page,
         "profile": profile,
         "form": form,
-        "spending": spending_of(profile),
+        "spending": None if profile.spending_cap is None else current_spending(profile),
         "credit": left,
         "credit_text": format_amount(left, conf.CURRENCY),
         "currency": conf.CURRENCY,

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from comp_billing import caps, costs, intents, usage
+from comp_billing import costs, intents, spending, usage
 from comp_billing.exceptions import CannotCorrect
 from comp_billing.models import Correction, Intent, UsageRecord, UsageState
 from comp_billing.usage import alarms, corrections
@@ -306,7 +306,7 @@ def test_what_is_taken_back_costs_nothing_any_more(site: Site) -> None:
     site.work()
 
     payer = record.run.payer
-    assert (costs.monthly_costs(payer), caps.spending(payer, None).total) == ([], Decimal(0))
+    assert (costs.monthly_costs(payer), spending.spending(payer, None).total) == ([], Decimal(0))
 
 
 def test_what_is_waived_costs_nothing_any_more(site: Site) -> None:
@@ -316,4 +316,4 @@ def test_what_is_waived_costs_nothing_any_more(site: Site) -> None:
     corrections.waive(record, reason="Wrong")
 
     payer = record.run.payer
-    assert (costs.monthly_costs(payer), caps.spending(payer, None).total) == ([], Decimal(0))
+    assert (costs.monthly_costs(payer), spending.spending(payer, None).total) == ([], Decimal(0))

@@ -12,7 +12,7 @@ from django.apps import apps
 from django.db import connection
 from django.utils import timezone
 
-from comp_billing import caps, catalog, credit, subscriptions, usage
+from comp_billing import catalog, credit, spending, subscriptions, usage
 from comp_billing.exceptions import CannotCorrect
 from comp_billing.metering import StripeMeter
 from comp_billing.models import (
@@ -87,7 +87,7 @@ def test_period_is_a_whole_one(interval: str, count: int, days: int) -> None:
         current_period_start=end - timedelta(days=1),
         current_period_end=end,
     )
-    assert end - caps.period_start(item) == timedelta(days=days)
+    assert end - spending.period_start(item) == timedelta(days=days)
 
 
 def test_credit_on_a_draft_is_spent(site: Site) -> None:
@@ -183,7 +183,7 @@ def test_waived_usage_that_is_counted_may_be_credited(site: Site) -> None:
 
     corrections.mark_counted(waived, reason="Found")
 
-    assert caps.spending(record.run.payer, None).spent == Decimal("2.5")
+    assert spending.spending(record.run.payer, None).spent == Decimal("2.5")
 
 
 def test_account_that_closes_during_a_submit_runs_nothing(
@@ -240,7 +240,7 @@ def test_spending_counts_where_time_is_played(site: Site) -> None:
 
     item = SubscriptionItem.objects.get()
     item.plan = None
-    assert caps.spending(payer, item).spent == Decimal("0.09")
+    assert spending.spending(payer, item).spent == Decimal("0.09")
 
 
 def test_receipt_says_that_a_run_was_credited(site: Site) -> None:
