@@ -74,6 +74,10 @@ class Totals:
         if result.found:
             self.failing[result.seed] = result.found
 
+    def more(self) -> dict[str, Any]:
+        """Further figures for the file."""
+        return {"runs": self.runs, "ambiguous": self.ambiguous}
+
     def line(self) -> str:
         """The figures, as they are quoted."""
         points = registered_points()

@@ -9,7 +9,7 @@ from django.db import connection
 
 from tests.billing_faults.checker import Checker
 from tests.billing_faults.mutants import MUTANTS
-from tests.faults.mutants import Mutant, applied
+from tests.faults.mutants import Mutant, found_in
 
 # Executions until a mistake must have been found.
 PATIENCE = 150
@@ -19,18 +19,6 @@ SLOW = [
     pytest.mark.slow,
     pytest.mark.skipif(connection.vendor != "sqlite", reason="found on SQLite already"),
 ]
-
-
-def found_in(checker: Checker, mutant: Mutant) -> set[str]:
-    """What the checker finds of a mistake, in the first execution that finds anything."""
-    pairs = checker.pairs
-    checker.pairs = [pair for pair in pairs if pair[0].startswith(mutant.about)]
-    try:
-        with applied(mutant):
-            results = (checker.execute(n, leaning=mutant.leaning) for n in range(PATIENCE))
-            return next(({kind for kind, _ in one.found} for one in results if one.found), set())
-    finally:
-        checker.pairs = pairs
 
 
 def parameters() -> list[Any]:
@@ -43,4 +31,4 @@ def parameters() -> list[Any]:
 @pytest.mark.parametrize("mutant", parameters())
 def test_a_mistake_is_found(checker: Checker, mutant: Mutant) -> None:
     """For what it is: lost, doubled, wrong or stuck."""
-    assert found_in(checker, mutant) & mutant.kinds
+    assert found_in(checker, mutant, PATIENCE) & mutant.kinds

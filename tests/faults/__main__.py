@@ -15,23 +15,24 @@ import tempfile
 DATABASES = ("sqlite", "postgres")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("executions", nargs="?", type=int, default=300)
+def main(package: str = "tests.faults", *, executions: int = 300) -> int:
+    """The command of a package with a checker; so many ``executions`` pass all of its points."""
+    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=__doc__)
+    parser.add_argument("executions", nargs="?", type=int, default=executions)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="one execution only")
     parser.add_argument("--database", choices=DATABASES)
     parser.add_argument("--json", help="a file for the figures, one line per database")
     options = parser.parse_args()
     if options.database is not None:
-        return check(options)
-    arguments = [sys.executable, "-m", "tests.faults", *sys.argv[1:]]
+        return check(options, package, executions)
+    arguments = [sys.executable, "-m", package, *sys.argv[1:]]
     # Side by side: one process of Python uses one core.
     both = [subprocess.Popen([*arguments, "--database", name]) for name in DATABASES]
     return max(process.wait() for process in both)
 
 
-def check(options: argparse.Namespace) -> int:
+def check(options: argparse.Namespace, package: str, all_points: int) -> int:
     """On one database, in this process; answers the exit status."""
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(prefix="comp-faults-", dir=memory) as directory:
@@ -42,7 +43,7 @@ def check(options: argparse.Namespace) -> int:
         os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
         from tests.faults.standalone import run  # noqa: PLC0415  # needs the settings
 
-        totals = run(options)
+        totals = run(options, package, all_points)
         tempfile.tempdir = None
     if options.json:
         with open(options.json, "a", encoding="utf-8") as file:

@@ -75,6 +75,10 @@ class Totals:
         if result.found:
             self.failing[result.seed] = result.found
 
+    def more(self) -> dict[str, Any]:
+        """Further figures for the file."""
+        return {"announced_twice": self.announced_twice}
+
     def line(self) -> str:
         """The figures, as they are quoted."""
         points = registered_points()

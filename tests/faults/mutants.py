@@ -61,6 +61,18 @@ def applied(mutant: Mutant) -> Iterator[None]:
         function.__code__ = original
 
 
+def found_in(checker: Any, mutant: Mutant, patience: int) -> set[str]:
+    """What a checker finds of a mistake, in the first of so many executions that finds anything."""
+    pairs = checker.pairs
+    checker.pairs = [pair for pair in pairs if pair[0].startswith(mutant.about)]
+    try:
+        with applied(mutant):
+            results = (checker.execute(n, leaning=mutant.leaning) for n in range(patience))
+            return next(({kind for kind, _ in one.found} for one in results if one.found), set())
+    finally:
+        checker.pairs = pairs
+
+
 def kinds(*names: str) -> frozenset[str]:
     return frozenset(names)
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from tests.faults.checker import Checker
-from tests.faults.mutants import MUTANTS, Mutant, applied
+from tests.faults.mutants import MUTANTS, Mutant, applied, found_in
 
 # Executions until a mistake must have been found.
 PATIENCE = 200
@@ -19,18 +19,6 @@ QUICK = {
     "an interruption that nobody notes",
     "a sweep of the whole run",
 }
-
-
-def found_in(checker: Checker, mutant: Mutant) -> set[str]:
-    """What the checker finds of a mistake, in the first execution that finds anything."""
-    pairs = checker.pairs
-    checker.pairs = [pair for pair in pairs if pair[0].startswith(mutant.about)]
-    try:
-        with applied(mutant):
-            results = (checker.execute(n, leaning=mutant.leaning) for n in range(PATIENCE))
-            return next(({kind for kind, _ in one.found} for one in results if one.found), set())
-    finally:
-        checker.pairs = pairs
 
 
 def parameters() -> list[Any]:
@@ -46,7 +34,7 @@ def test_a_mistake_is_found(checker: Checker, mutant: Mutant) -> None:
     """For what it is: lost, doubled, wrong or stuck."""
     if connection.vendor not in mutant.databases:
         pytest.skip("a database with one writer at a time cannot make this mistake")
-    assert found_in(checker, mutant) & mutant.kinds
+    assert found_in(checker, mutant, PATIENCE) & mutant.kinds
 
 
 def test_a_mutant_follows_the_code() -> None:
