@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from comp_billing.models import UsageRecord
@@ -107,6 +108,24 @@ class Scene:
                 continue
         process.wait()
 
+    def freeze(self, process: subprocess.Popen[bytes], run: Run) -> None:
+        """SIGSTOP for a worker, where it holds no lock.
+
+        One that stops in the middle of a transaction keeps everybody waiting, until it goes on:
+        on SQLite all who write, on PostgreSQL those who want its rows.
+        """
+
+        def stopped() -> bool:
+            os.killpg(process.pid, signal.SIGSTOP)
+            there = psutil.Process(process.pid)
+            wait_until(lambda: there.status() == psutil.STATUS_STOPPED, seconds=PATIENCE)
+            if unlocked(run):
+                return True
+            os.killpg(process.pid, signal.SIGCONT)
+            return False
+
+        wait_until(stopped, seconds=PATIENCE)
+
     def books(self) -> list[ledger.Finding]:
         """What is wrong, once what was interrupted has been swept: with the ledger, with the bytes
         that are stored, with what still runs."""
@@ -115,6 +134,26 @@ class Scene:
         found = [*ledger.books(evidence), *map(bytes_missing, Run.objects.all())]
         left = [("stuck", f"{len(self.live.models())} models run on")] * bool(self.live.models())
         return [finding for finding in found if finding is not None] + left
+
+
+def unlocked(run: Run) -> bool:
+    """Whether nobody else holds what ends this run; asked without waiting."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA busy_timeout")
+            (usual,) = cursor.fetchone()
+            cursor.execute("PRAGMA busy_timeout = 0")
+        try:
+            with transaction.atomic():
+                locked = {"of": ("self",), "nowait": True}
+                Run.objects.select_for_update(**locked).get(pk=run.pk)
+                list(Attempt.objects.select_for_update(**locked).filter(run=run.pk))
+        except OperationalError:
+            return False
+        finally:
+            if connection.vendor == "sqlite":
+                cursor.execute(f"PRAGMA busy_timeout = {usual}")
+    return True
 
 
 def bytes_missing(run: Run) -> ledger.Finding | None:

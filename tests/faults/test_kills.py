@@ -93,7 +93,7 @@ def test_frozen_beyond_its_lease(scene: Scene) -> None:
     """It wakes up fenced: what it has is thrown away, and the other worker's result stays."""
     run, first = scene.run(2), scene.worker()
     held = scene.running(run)
-    os.killpg(first.pid, signal.SIGSTOP)
+    scene.freeze(first, held)
     scene.worker()
     scene.ended(run)
     os.killpg(first.pid, signal.SIGCONT)
