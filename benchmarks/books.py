@@ -201,6 +201,7 @@ def _use(project: Project, account: Account, number: int) -> None:
                 subscription_item=item,
                 amount=Decimal("0.0001"),
                 settled_amount=run.run_cost,
+                settled_at=run.finished_at,
             )
             for run in runs
         )

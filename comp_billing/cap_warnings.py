@@ -7,6 +7,7 @@ and ``cap_warning.html``.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -38,11 +39,21 @@ def note(payer_id: int, period_start: datetime, spent: Decimal, cap: Decimal | N
     first mark or without a cap. Of a cap of nothing there is nothing to tell.
     """
     passed = [mark for mark in MARKS if cap and spent * 100 >= cap * mark]
-    if not (cap and passed):
-        return
+    if cap and passed:
+        _write(payer_id, period_start, spent, cap, passed)
+
+
+def note_used_up(payer_id: int, period_start: datetime, spent: Decimal, cap: Decimal) -> None:
+    """Write down that what is left of a cap is too little for a run: the last mark."""
+    _write(payer_id, period_start, spent, cap, MARKS)
+
+
+def _write(
+    payer_id: int, period_start: datetime, spent: Decimal, cap: Decimal, marks: Iterable[int]
+) -> None:
     warnings = [
         CapWarning(payer_id=payer_id, period_start=period_start, percent=mark, spent=spent, cap=cap)
-        for mark in passed
+        for mark in marks
     ]
     CapWarning.objects.bulk_create(warnings, ignore_conflicts=True)
 

@@ -16,7 +16,8 @@ from comp_billing.cards import has_payment_method
 from comp_billing.conf import conf
 from comp_billing.entitlements import Entitlement
 from comp_billing.models import Reservation, SubscriptionItem
-from comp_billing.spending import Spending, spending
+from comp_billing.spending import Spending, current_spending, spending
+from comp_core.db import after_commit
 from comp_core.exceptions import RunRefused
 from comp_core.models import Run
 from comp_users.models import Profile
@@ -44,12 +45,32 @@ def hold(run: Run, worst_case: Decimal, entitled: Entitlement) -> None:
 
 
 def note_spending(run: Run, item: SubscriptionItem) -> None:
-    """Let the payer know how near the cap a run has brought them. No query without a cap."""
-    payer = run.payer
-    if payer.spending_cap is None:
+    """Let the payer know how near the cap a run has brought them. No query without a cap.
+
+    Once in the transaction that settles the run, so that nothing is forgotten, and once more after
+    it: of runs that end at the same moment none sees the others before.
+    """
+    if run.payer.spending_cap is None:
         return
+    _note(run.payer, item)
+    after_commit(_note, run.payer, item)
+
+
+def _note(payer: Profile, item: SubscriptionItem) -> None:
     now = spending(payer, item)
-    cap_warnings.note(payer.pk, now.since, now.spent, payer.spending_cap)
+    cap_warnings.note(payer.pk, now.since, now.spent, now.cap)
+
+
+def note_refused(payer: Profile, expected: Decimal) -> None:
+    """Let the payer know that the cap is used up, when what is left has no room for the refused run
+    as it was expected to be, and a whole cap would: runs that are refused never bring the spending
+    to the cap. A sponsor hears of it in no other way. No query without a cap."""
+    cap = payer.spending_cap
+    if cap is None or expected > cap:
+        return
+    now = current_spending(payer)
+    if now.spent + expected > cap:
+        cap_warnings.note_used_up(payer.pk, now.since, now.spent, cap)
 
 
 def _allowance(entitled: Entitlement) -> Decimal | None:

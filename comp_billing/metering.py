@@ -67,14 +67,14 @@ class StripeMeter(BaseMeter):
 
     def refused(self, run: Run) -> None:
         """A first wish is written down, and what the payer lacks is asked for, on sites that do so
-        no earlier."""
+        no earlier. A cap that is used up is told to who pays."""
         if is_billable(run):
             first_run.note(run.payer, run.project)
+            caps.note_refused(run.payer, self.cost(run, Decimal(run.project.exp_task_time)))
 
     def record(self, run: Run) -> None:
         """Settle what was held and write the usage record, in the transaction of finish."""
-        held = Reservation.objects.filter(run=run.pk, settled_amount__isnull=True)
-        if not held.update(settled_amount=run.run_cost, modified=timezone.now()):
+        if not _settle(run, run.run_cost):
             return
         billed = _to_bill(run)
         quantity = _quantity(run, billed.plan)
@@ -93,8 +93,7 @@ class StripeMeter(BaseMeter):
 
     def release(self, run: Run) -> None:
         """Give back what was held: only success costs."""
-        held = Reservation.objects.filter(run=run.pk, settled_amount__isnull=True)
-        held.update(settled_amount=0, modified=timezone.now())
+        _settle(run, Decimal(0))
 
     def receipt(self, run: Run) -> Receipt | None:
         plain = super().receipt(run)
@@ -135,6 +134,14 @@ def _billed(record: UsageRecord) -> dict[str, Any]:
 def is_billable(run: Run) -> bool:
     """Runs of public projects that have a rate, on a site that has a Stripe key."""
     return stripe_api.is_configured() and run.project.is_public and bool(run.server_cost)
+
+
+def _settle(run: Run, amount: Decimal | None) -> bool:
+    """Turn what is held for an ended run into what it costs; whether something was held."""
+    held = Reservation.objects.filter(run=run.pk, settled_at__isnull=True)
+    now = timezone.now()
+    settled = {"settled_amount": amount, "settled_at": run.finished_at or now}
+    return bool(held.update(modified=now, **settled))
 
 
 def _to_bill(run: Run) -> Entitlement:

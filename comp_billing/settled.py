@@ -26,7 +26,7 @@ def unsettled_usage(
 def held_runs(**whose: Any) -> QuerySet[Reservation]:
     """Runs under way, whose usage is still to come. ``whose`` narrows it, by fields of the
     reservation."""
-    return Reservation.objects.filter(settled_amount__isnull=True, **whose)
+    return Reservation.objects.filter(settled_at__isnull=True, **whose)
 
 
 def is_all_counted(customer_id: str) -> bool:

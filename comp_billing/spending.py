@@ -75,8 +75,8 @@ def committed(payer: Profile, since: datetime) -> tuple[Decimal, Decimal]:
     ``since`` is of Stripe's clock; runs end by ours, which is another one where time is played.
     """
     since -= clock.now() - timezone.now()
-    held = Q(settled_amount__isnull=True)
-    sums = Reservation.objects.filter(held | Q(run__finished_at__gte=since), payer=payer).aggregate(
+    held = Q(settled_at__isnull=True)
+    sums = Reservation.objects.filter(held | Q(settled_at__gte=since), payer=payer).aggregate(
         spent=Coalesce(Sum("settled_amount", filter=~held), Decimal(0)),
         held=Coalesce(Sum("amount", filter=held), Decimal(0)),
     )

@@ -130,6 +130,8 @@ class Reservation(TimeStampedModel):
     amount = models.DecimalField(max_digits=14, decimal_places=6)
     # Null while held; the final cost once settled; zero once released.
     settled_amount = models.DecimalField(max_digits=14, decimal_places=6, null=True)
+    # When the run ended: the period in which the amount counts.
+    settled_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes = [
@@ -137,14 +139,21 @@ class Reservation(TimeStampedModel):
                 fields=["payer"],
                 condition=Q(settled_amount__isnull=True),
                 name="comp_billing_reserved",
-            )
+            ),
+            # What a payer has spent since some moment, without reading what was spent before.
+            models.Index(fields=["payer", "settled_at"], name="comp_billing_spent"),
         ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(amount__gte=0)
                 & (Q(settled_amount__isnull=True) | Q(settled_amount__gte=0)),
                 name="comp_billing_reservation_amounts",
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(settled_amount__isnull=True, settled_at__isnull=True)
+                | Q(settled_amount__isnull=False, settled_at__isnull=False),
+                name="comp_billing_reservation_settled",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -37,6 +37,8 @@ def subjects() -> list[str]:
 
 def told(percent: int) -> str:
     """The subject of an e-mail about a mark."""
+    if percent == 100:
+        return "Your spending cap is used up"
     return f"You have spent {percent} % of your spending cap"
 
 
@@ -155,7 +157,13 @@ def test_email_at_the_cap_says_that_runs_are_refused(site: Site) -> None:
 
     cap_warnings.send_due()
 
-    assert "New runs are refused until the next period begins" in mail.outbox[0].body
+    assert mail.outbox[0].body.rstrip().splitlines()[2:] == [
+        "the runs that you pay for have cost $10.00 in this period, and what is left of your"
+        " spending cap of $10.00 is too little for another.",
+        "",
+        "New runs are refused until the next period begins, or until you raise the cap. Finished"
+        " runs and their results stay as they are.",
+    ]
 
 
 def test_payer_without_an_address_is_passed_over(site: Site) -> None:

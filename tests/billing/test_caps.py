@@ -72,7 +72,7 @@ def test_new_period_starts_from_nothing(site: Site) -> None:
     ended(authorized_run(project, payer), seconds="10")
     run = Run.objects.get()
     SubscriptionItem.objects.update(current_period_start=run.finished_at)
-    Run.objects.update(finished_at=datetime(2020, 1, 1, tzinfo=UTC))
+    Reservation.objects.update(settled_at=datetime(2020, 1, 1, tzinfo=UTC))
 
     authorized_run(project, payer)
 

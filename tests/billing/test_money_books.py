@@ -168,6 +168,7 @@ def tiny_runs(ledger: Ledger, number: int) -> tuple[Project, Decimal]:
                 payer=payer,
                 amount=run.run_cost or 0,
                 settled_amount=run.run_cost,
+                settled_at=run.finished_at,
                 subscription_item=item,
             )
             for run in runs

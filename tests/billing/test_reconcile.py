@@ -104,7 +104,7 @@ def test_a_run_that_was_never_settled(ledger: Ledger) -> None:
     project, payer = ledger.site.shop(), ledger.site.subscriber()
     record = used(project, payer)
     record.delete()
-    Reservation.objects.update(settled_amount=None)
+    Reservation.objects.update(settled_amount=None, settled_at=None)
 
     status, (row,) = books_as_json()
 
