@@ -11,9 +11,11 @@ import logging
 import time
 from collections.abc import Iterator
 from itertools import chain, zip_longest
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS
+from django.db.models import QuerySet, Subquery
 
 from comp_billing import mirror, stripe_api
 from comp_billing.conf import conf
@@ -53,8 +55,32 @@ def check(*, tries: int = TRIES, using: str = DEFAULT_DB_ALIAS) -> None:
     Makes a call for each key and process, and a few more when only what is here can tell. Raises a
     StripeError.
     """
+    check_against(MirroredAccount.objects.using(using).first(), tries=tries, using=using)
+
+
+def joined_to(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Rows that bring the account mirrored here along, for ``account_of``: it takes no statement of
+    its own then."""
+    here = MirroredAccount.objects.all()
+    joined: QuerySet[Any] = rows.annotate(
+        account_id=Subquery(here.values("stripe_id")[:1]),
+        account_livemode=Subquery(here.values("livemode")[:1]),
+    )
+    return joined
+
+
+def account_of(row: Any) -> MirroredAccount | None:
+    """The account that a row of ``joined_to`` has brought along; None: nothing is mirrored yet."""
+    if row.account_id is None:
+        return None
+    return MirroredAccount(stripe_id=row.account_id, livemode=row.account_livemode)
+
+
+def check_against(
+    here: MirroredAccount | None, *, tries: int = TRIES, using: str = DEFAULT_DB_ALIAS
+) -> None:
+    """As ``check``, of an account mirrored here that has just been read."""
     livemode = _site_mode()
-    here = MirroredAccount.objects.using(using).first()
     own = _own(tries, here, using)
     is_same = here is not None and here.livemode == livemode and own in ("", here.stripe_id)
     if is_same and own:

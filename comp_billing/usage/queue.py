@@ -9,6 +9,7 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from comp_billing.models import UsageRecord, UsageState
+from comp_billing.sync import accounts
 from comp_billing.usage.limits import UNSETTLED
 from comp_billing.usage.stamps import stamp
 
@@ -23,7 +24,8 @@ Lane = list[UsageRecord]
 
 
 def lanes_due() -> list[Lane]:
-    """What is due, by customer and meter, whoever waits longest first. One query."""
+    """What is due, by customer and meter, whoever waits longest first. One query; each record
+    brings the account mirrored here along (``accounts.account_of``)."""
     lanes: dict[tuple[str, str], Lane] = {}
     for record in _due():
         lanes.setdefault((record.stripe_customer_id, record.meter_id), []).append(record)
@@ -49,7 +51,7 @@ def _due() -> QuerySet[UsageRecord]:
     due = UsageRecord.objects.filter(_is_due(), ~Exists(waits), state__in=UNSETTLED)
     taking_turns = due.annotate(place=place).filter(place__lte=TURN)
     joined = taking_turns.select_related("subscription_item__subscription")
-    return joined.order_by("place", "created", "pk")[:BATCH]
+    return accounts.joined_to(joined).order_by("place", "created", "pk")[:BATCH]
 
 
 def claim(record: UsageRecord, now: datetime) -> bool:

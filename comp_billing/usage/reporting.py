@@ -48,7 +48,7 @@ def report_due() -> int:
     ends, settled = time.monotonic() + ROUND_SECONDS, 0
     try:
         while lanes := lanes_due():
-            accounts.check(tries=1)
+            accounts.check_against(accounts.account_of(lanes[0][0]), tries=1)
             done = _Round(lanes, ends=ends).carry_out()
             settled += done
             if not done or time.monotonic() > ends or not has_more(lanes):
