@@ -130,7 +130,8 @@ def _of_settled(row: Row, lines: list[Line]) -> None:
                 text=_("%(invoices)s: %(billed)s units billed, %(used)d accepted.") % words,
                 advice=_(
                     "The customer is billed too much: credit it. Look for a second item, or price,"
-                    " on the same meter, and for usage that something else reports to it."
+                    " on the same meter, for usage that something else reports to it, and for usage"
+                    " that was taken back too late."
                 ),
                 ids=ids,
             )

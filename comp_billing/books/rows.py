@@ -72,7 +72,7 @@ class Row:
     #: By the time of use, as lines bill it; and by the minute, as Stripe's totals have it.
     used: Tally = field(default_factory=Tally)
     counted: Tally = field(default_factory=Tally)
-    #: Units that a line may bill beyond those accepted: taken back after it was final, or unclear.
+    #: Units that a line may bill beyond those accepted: unclear, or just taken back.
     spare: int = 0
     first: int | None = None
     last: int | None = None
@@ -92,7 +92,7 @@ class Row:
         self.records[entry.state] += 1
         self.quantities[entry.state] += entry.quantity
         self.used.add(entry, moment)
-        if entry.may_be_counted:
+        if entry.may_be_counted and not _surely_cancelled(entry, moment):
             self.spare += entry.quantity
         self._reach(entry.second)
 

@@ -70,14 +70,28 @@ def test_chooses(ledger: Ledger, options: list[str], expected: list[str]) -> Non
         (["--customer", "eve"], "There is no customer 'eve'."),
         (["--project", "no"], "There is no project 'no'."),
         (["--month", "2026-01", "--until", "2026-02-01"], "--month and --until exclude"),
-        (["--month", "January"], "'January' is no month: write 2026-11."),
-        (["--since", "soon"], "'soon' is no date: write 2026-11-01."),
+        (["--since", "2026-02-01", "--until", "2026-02-01"], "--since is not before --until."),
     ],
 )
 def test_says_what_it_cannot_do(ledger: Ledger, options: list[str], words: str) -> None:
-    """A choice of nothing is an error, not an empty table."""
-    with pytest.raises(CommandError, match=words):
+    """A choice of nothing is an error, not an empty table, and no difference either."""
+    with pytest.raises(CommandError, match=words) as raised:
         call_command("comp_reconcile", *options)
+
+    assert raised.value.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--month", "January", "'January' is no month: write 2026-11."),
+        ("--since", "soon", "'soon' is no date: write 2026-11-01."),
+    ],
+)
+def test_says_how_it_is_written(option: str, value: str, words: str) -> None:
+    """What cannot be read is named, with an example."""
+    with pytest.raises(CommandError, match=words):
+        call_command("comp_reconcile", option, value)
 
 
 def test_asks_stripe_once_for_each_project_and_period(ledger: Ledger) -> None:

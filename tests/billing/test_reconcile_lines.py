@@ -7,12 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from comp_billing import mirror
 from comp_billing.models import Invoice, Subscription, UsageRecord
 from tests.billing.books import (
     Ledger,
     books_as_json,
+    changed,
     codes,
     edit_line,
     ledger,
@@ -45,6 +47,16 @@ def test_a_line_of_another_amount(ledger: Ledger) -> None:
     line = edit_line(amount=4)
 
     assert codes("--offline") == (1, [("line_amount", [line])])
+
+
+def test_a_line_that_bills_what_was_taken_back(ledger: Ledger) -> None:
+    """Stripe's invoice was faster, or the cancellation came to nothing: the customer pays."""
+    project, payer = ledger.site.shop(), ledger.site.subscriber()
+    record = ledger.use(project, payer)
+    ledger.turn()
+    changed(record, state="cancelled", modified=timezone.now() - timedelta(hours=1))
+
+    assert [code for code, _ids in codes("--offline")[1]] == ["line_excess"]
 
 
 @pytest.mark.parametrize("amount", [2, 3])

@@ -17,7 +17,8 @@ from comp_billing.exceptions import StripeError
 from comp_billing.models import Customer, Subscription, UsageRecord
 from comp_users.models import Project
 
-# Exit statuses, beside 0: everything agrees, or what does not is explained.
+# Exit statuses, beside 0: everything agrees, or what does not is explained. (Of a choice that makes
+# no sense, too, nothing was compared.)
 DIFFERS, NOT_COMPARED = 1, 2
 TOLD_EVERY = 20
 NO_KEY = (
@@ -32,7 +33,7 @@ class Command(BaseCommand):
     help = (
         "Compare runs, usage records, Stripe's meter totals and invoice lines, for each customer,"
         " project and billing period. Exits with 1 when there is a difference that no visible state"
-        " explains, with 2 when Stripe could not be asked."
+        " explains, with 2 when Stripe could not be asked, or nothing was chosen."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -60,7 +61,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["month"] and options["until"]:
-            raise CommandError("--month and --until exclude each other.")
+            raise CommandError("--month and --until exclude each other.", returncode=NOT_COMPARED)
+        since, until = options["since"], options["until"]
+        if since and until and since >= until:
+            raise CommandError("--since is not before --until.", returncode=NOT_COMPARED)
         self.verbosity = int(options["verbosity"])
         self.done = self.calls = 0
         self._compare(chosen(options["customer"]), self._reconciler(options), options["json"])
@@ -68,7 +72,7 @@ class Command(BaseCommand):
     def _reconciler(self, options: dict[str, Any]) -> books.Reconciler:
         slug = options["project"]
         if slug and not Project.objects.filter(slug=slug).exists():
-            raise CommandError(f"There is no project {slug!r}.")
+            raise CommandError(f"There is no project {slug!r}.", returncode=NOT_COMPARED)
         offline = options["offline"]
         if not stripe_api.is_configured():
             self.stderr.write(NO_KEY)
@@ -128,7 +132,7 @@ def chosen(name: str | None) -> Iterator[Any]:
         address = {f"user__{users.get_email_field_name()}__iexact": name}
         customers = customers.filter(Q(pk=name) | Q(**username) | Q(**address))
         if not customers.exists():
-            raise CommandError(f"There is no customer {name!r}.")
+            raise CommandError(f"There is no customer {name!r}.", returncode=NOT_COMPARED)
     else:
         has_usage = Exists(UsageRecord.objects.filter(stripe_customer_id=OuterRef("pk")))
         subscribed = Exists(Subscription.all_objects.filter(customer=OuterRef("pk")))
