@@ -126,7 +126,7 @@ def test_long_tables_are_cut_and_say_so(tmp_path: Path, settings: Any) -> None:
     settings.COMP_CORE = {"MAX_ROWS_SHOWN": 3}
     rows = [[n] for n in range(1000, 1009)]
     text = shown(finished_run(tmp_path / "made", [Table("Long", ["n"], rows)]))
-    assert ("1002" in text, "1003" in text, "The first 3 rows are shown" in text) == (
+    assert (">1002<" in text, ">1003<" in text, "The first 3 rows are shown" in text) == (
         True,
         False,
         True,

@@ -151,9 +151,9 @@ def test_the_list_is_filtered(options: list[str], found: list[int]) -> None:
 
 def test_the_list_is_aligned() -> None:
     """A line for each run under the names of the columns."""
-    run = make_run(owner=make_profile("ada"))
+    run = make_run(owner=make_profile("grace"))
     head, row = comp_runs("list")[1].splitlines()
-    assert (head.index("owner"), row.startswith(f"{run.pk}  queued")) == (row.index("ada"), True)
+    assert (head.index("owner"), row.startswith(f"{run.pk}  queued")) == (row.index("grace"), True)
 
 
 def test_a_reader_that_has_seen_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
