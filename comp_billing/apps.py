@@ -108,7 +108,7 @@ class CompBillingConfig(AppConfig):
         register_loop("comp_billing.charges", mirror.mend_links, seconds=60)
 
     def _register_probes(self) -> None:
-        from comp_billing.probes import events, keys, mirror, outbox, stripe
+        from comp_billing.probes import events, keys, mirror, outbox, paying, stripe
         from comp_core.doctor import register_probe
 
         register_probe("comp_billing.keys", keys.keys)
@@ -119,6 +119,7 @@ class CompBillingConfig(AppConfig):
         register_probe("comp_billing.intents", outbox.intents)
         register_probe("comp_billing.usage", outbox.usage)
         register_probe("comp_billing.subscriptions", outbox.subscriptions)
+        register_probe("comp_billing.portal", paying.portal)
 
     def _register_links(self) -> None:
         from django.utils.translation import gettext_lazy as _

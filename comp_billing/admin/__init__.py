@@ -3,8 +3,17 @@
 ``StripeObjectAdmin`` serves a host's own kinds of Stripe objects too.
 """
 
-from comp_billing.admin import events, outbox, proxies, syncs
+from comp_billing.admin import events, limits, outbox, proxies, syncs
 from comp_billing.admin.base import StripeObjectAdmin
 from comp_billing.admin.columns import amount, related
 
-__all__ = ["StripeObjectAdmin", "amount", "events", "outbox", "proxies", "related", "syncs"]
+__all__ = [
+    "StripeObjectAdmin",
+    "amount",
+    "events",
+    "limits",
+    "outbox",
+    "proxies",
+    "related",
+    "syncs",
+]

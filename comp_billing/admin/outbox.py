@@ -1,4 +1,4 @@
-"""Usage, reservations and intents in the admin."""
+"""Usage and intents in the admin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from comp_billing.admin.books import BooksPages
 from comp_billing.admin.columns import link, related
 from comp_billing.admin.filters import KindFilter
 from comp_billing.admin.large import LargeTableAdmin
-from comp_billing.models import Intent, Reservation, UsageRecord
+from comp_billing.models import Intent, UsageRecord
 from comp_core.admin.base import moment
 from comp_core.models import Run
 
@@ -68,30 +68,6 @@ class UsageRecordAdmin(BooksPages):
         except ValueError:
             return super().get_search_results(request, queryset, search_term)
         return queryset.filter(Q(pk=key) | Q(run=key)), False
-
-
-@admin.register(Reservation)
-class ReservationAdmin(LargeTableAdmin):
-    """Money held back for runs under way."""
-
-    list_display = [
-        "pk",
-        "of_run",
-        "payer",
-        "amount",
-        "settled_amount",
-        related("subscription_item", _("item")),
-        moment("created", _("created")),
-    ]
-    list_select_related = ["payer__user"]
-    ordering = ["-pk"]
-    sortable_by: ClassVar[tuple[str, ...]] = ()
-    search_fields = ["payer__display_name", f"payer__user__{USERNAME}"]
-    exact = ("subscription_item",)
-
-    @display(description=_("run"))
-    def of_run(self, reservation: Reservation) -> str:
-        return link(Run, reservation.run_id, str(reservation.run_id)[:8])
 
 
 @admin.register(Intent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
@@ -16,6 +17,7 @@ from django.urls import reverse
 from tests.billing.deliveries import event
 from tests.billing.examined import receive
 from tests.billing.stripe_objects import customer, put, subscription
+from tests.core.builders import statements
 
 OBJECTS: list[dict[str, Any]] = [
     {"id": "prod_1", "object": "product", "name": "Epidemic"},
@@ -94,6 +96,14 @@ def keys(client: Client, model: str, **query: str) -> list[str]:
 def text(client: Client, url: str, **query: str) -> str:
     """What a page shows, without the white space between its elements."""
     return re.sub(r">\s+<", "><", client.get(url, query).content.decode())
+
+
+def cost(look: Callable[[], object]) -> int:
+    """How many statements a page takes, once the process knows its content types."""
+    look()
+    with statements() as found:
+        look()
+    return len(found)
 
 
 def act(client: Client, model: str, action: str, *rows: str, **more: str) -> Any:

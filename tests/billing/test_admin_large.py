@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 from django.test import Client
 
 from comp_billing.admin.large import BoundedPaginator
 from comp_billing.models import Customer
-from tests.billing.admin_rig import fill, list_url, page_url, superuser, text
+from tests.billing.admin_rig import cost, fill, list_url, page_url, superuser, text
 from tests.billing.deliveries import event
 from tests.billing.examined import receive
 from tests.billing.stripe_objects import customer, item, put, subscription
@@ -56,14 +55,6 @@ def fill_more() -> None:
             },
         )
     receive(event("invoice.sent", customer(), id=f"evt_{n}", created=n) for n in range(2, 32))
-
-
-def cost(look: Callable[[], object]) -> int:
-    """How many statements a page takes, once the process knows its content types."""
-    look()
-    with statements() as found:
-        look()
-    return len(found)
 
 
 @pytest.mark.parametrize("model", [*LISTS, *MORE_LISTS])

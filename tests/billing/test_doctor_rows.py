@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from comp_billing import mirror
+from comp_billing import mirror, portal
 from comp_billing.models import (
     Charge,
     Customer,
@@ -20,7 +20,7 @@ from comp_billing.models import (
     Sync,
     UsageRecord,
 )
-from comp_billing.probes import events, outbox
+from comp_billing.probes import events, outbox, paying
 from comp_billing.probes import mirror as mirrored
 from comp_core.doctor import Finding, registered_probes
 from tests.billing.builders import Site, used
@@ -256,3 +256,27 @@ def test_rows_give_no_secret_away(site: Site) -> None:
     probes = [one for one in registered_probes() if one.name.startswith("comp_billing.")]
     told: list[Finding] = [finding for one in probes for finding in one.function()]
     assert "canary" not in " ".join(f"{one.what} {one.todo}" for one in told)
+
+
+def test_portal_that_is_not_set_up(site: Site) -> None:
+    """Named once there is somebody who could use it, with what makes it."""
+    before = list(paying.portal())
+    site.user()
+    site.work()
+
+    (found,) = paying.portal()
+
+    assert (before, found.level.value, found.todo) == (
+        [],
+        "warning",
+        "python manage.py comp_setup_stripe makes its configuration.",
+    )
+
+
+def test_portal_that_is_set_up(site: Site) -> None:
+    """Nothing is to be done."""
+    portal.set_up()
+
+    (found,) = paying.portal()
+
+    assert (found.level.value, found.todo) == ("ok", "")
