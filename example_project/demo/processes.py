@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -21,6 +22,8 @@ from demo.folder import remember
 HOST = "127.0.0.1"
 START_SECONDS = 60
 STOP_SECONDS = 10
+# Of the site's variables those that say where its data is, whoever set them.
+FROM_OUTSIDE = ("DATABASE_URL", "MEDIA_ROOT", "SECRET_KEY")
 MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
 
 
@@ -48,6 +51,7 @@ class Processes:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = dict(os.environ)
+        self._told: set[str] = set()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Processes:
@@ -64,6 +68,26 @@ class Processes:
 
     def log_path(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
+
+    def tell(self, variables: dict[str, str]) -> None:
+        """Set environment variables of the children that are started from now on."""
+        self.environment |= variables
+        self._told |= variables.keys()
+
+    def write_environment(self) -> Path:
+        """A file for the shell with what the site is started with: whoever reads it (``. FILE``)
+        can run commands on the site. For its owner only."""
+        path = self.folder / "environment"
+        path.touch(0o600)
+        path.chmod(0o600)
+        told = {
+            key: self.environment[key]
+            for key in (*self._told, *FROM_OUTSIDE)
+            if key in self.environment
+        }
+        lines = [f"export {key}={shlex.quote(value)}\n" for key, value in sorted(told.items())]
+        path.write_text("".join(lines))
+        return path
 
     def start(self, name: str, *arguments: str) -> None:
         """Start a Python child; its output goes to the log of that name."""

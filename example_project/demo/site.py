@@ -14,7 +14,7 @@ def start_site(processes: Processes, site_url: str) -> StandInControl:
     stripe_port = free_port()
     stripe_url = f"http://{HOST}:{stripe_port}"
     secret_file = processes.folder / "webhook_secret"
-    processes.environment |= {
+    processes.tell({
         "DEBUG": "1",
         "COMP_DEMO_DIR": str(processes.folder),
         "COMP_CLOCK": "comp_billing.testing.clock.now",
@@ -22,7 +22,7 @@ def start_site(processes: Processes, site_url: str) -> StandInControl:
         "STRIPE_API_BASE": stripe_url,
         "SITE_URL": site_url,
         "PYTHONUNBUFFERED": "1",
-    }
+    })  # fmt: skip
     state = str(processes.folder / "stripe.sqlite3")
     processes.start(
         "stand-in", "-m", "comp_billing.testing.standin", "--port", str(stripe_port),
@@ -33,8 +33,8 @@ def start_site(processes: Processes, site_url: str) -> StandInControl:
         "comp_setup_stripe", "--webhook-url", f"{site_url}/billing/webhook/",
         "--write-secret", str(secret_file),
     )  # fmt: skip
-    for setting, secrets in read_secrets(secret_file).items():
-        processes.environment[f"STRIPE_{setting}"] = ",".join(secrets)
+    kept = read_secrets(secret_file).items()
+    processes.tell({f"STRIPE_{setting}": ",".join(secrets) for setting, secrets in kept})
     host, port = site_url.removeprefix("http://").split(":")
     processes.start("web server", str(MANAGE), "runserver", "--noreload", f"{host}:{port}")
     processes.start("worker", str(MANAGE), "comp_worker")

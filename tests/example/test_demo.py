@@ -16,6 +16,7 @@ from demo.exceptions import DemoError, FolderTaken
 from demo.figures import InvoiceFigures
 from demo.folder import claimed, end_leftovers, remember, require_readable
 from demo.management.commands.comp_demo import Command, port_number
+from demo.processes import Processes
 from demo.report import settlement
 from django.core.management import CommandError, call_command
 
@@ -106,6 +107,18 @@ def test_ports_are_what_the_system_has(text: str) -> None:
     """Told by the option's own error, not by a traceback."""
     with pytest.raises(ArgumentTypeError, match="ports are 1 to 65535"):
         port_number(text)
+
+
+def test_another_terminal_can_run_commands_on_the_site(tmp_path: Path) -> None:
+    """A file for the shell, its owner's only, has what the site was started with."""
+    processes = Processes(tmp_path)
+    processes.tell({"SITE_URL": "http://127.0.0.1:1/?it's=$HOME"})
+
+    path = processes.write_environment()
+
+    read = ["sh", "-c", f". '{path}'; printf %s \"$SITE_URL\""]
+    shown = subprocess.run(read, capture_output=True, text=True, check=True).stdout
+    assert (shown, path.stat().st_mode & 0o777) == ("http://127.0.0.1:1/?it's=$HOME", 0o600)
 
 
 @pytest.mark.parametrize(("is_told", "status"), [(False, 130), (True, 0)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
@@ -16,7 +18,7 @@ from comp_core.metering import get_meter
 from demo.exceptions import DemoError, FiguresDisagree, StoppedEarly
 from demo.figures import invoice_figures, line_figures, run_figures
 from demo.folder import claimed, end_leftovers, require_readable
-from demo.processes import HOST, Processes, ended_by_signals, free_port, require_free
+from demo.processes import HOST, MANAGE, Processes, ended_by_signals, free_port, require_free
 from demo.report import Report, as_json
 from demo.site import start_site
 from demo.story import ADMIN, USER, Story
@@ -118,6 +120,10 @@ class Command(BaseCommand):
         console.print(f"\nThe site: [bold]{site_url}/[/]  (Ctrl+C ends it)", highlight=False)
         console.print(f"  user   {USER.username} / {USER.password}", highlight=False)
         console.print(f"  admin  {ADMIN.username} / {ADMIN.password}", highlight=False)
+        console.print("\nCommands, from another terminal, such as comp_doctor or comp_reconcile:")
+        environment = shlex.quote(str(processes.write_environment()))
+        command = shlex.join([sys.executable, str(MANAGE), "comp_reconcile"])
+        console.print(f"  . {environment}; {command}", highlight=False, soft_wrap=True)
         while True:
             processes.check()
             time.sleep(1)
