@@ -10,7 +10,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Concat, Least
 from django.utils import timezone
 
 from comp_billing import catalog, closing, intents, repricing, settled, stripe_api
@@ -75,45 +76,41 @@ def _withdraw() -> None:
 
 
 def _plan(project: Project, *, limit: int) -> int:
+    """Two queries and the intents, however many items there are."""
     items = _items_of(project)
     if items.exists():
-        return sum(_intend_removal(item, project) for item in items.order_by("?")[:limit])
+        asked = Intent.objects.filter(subject=Concat(Value(f"{REMOVE}:"), OuterRef("stripe_id")))
+        idle = _idle(items, project.pk).filter(~Exists(asked)).order_by("pk")
+        keys = list(idle.values_list("pk", flat=True)[:limit])
+        for key in keys:
+            params = {"item": key, "project": project.pk}
+            intents.intend_new(REMOVE, f"{REMOVE}:{key}", params)
+        return len(keys)
     return 0 if _has_open_usage(project) else _archive(project)
 
 
 def _items_of(project: Project) -> QuerySet[SubscriptionItem]:
     """Live items that bill the project's usage; licences, which bill none, stay."""
-    items = live_items().filter(plan__meter__project=project, plan__usage_type="metered")
-    return items.select_related("subscription", "plan")
+    return live_items().filter(plan__meter__project=project, plan__usage_type="metered")
 
 
-def _intend_removal(item: SubscriptionItem, project: Project) -> bool:
-    """Ask for a removal that can lose nothing, once; whether it was asked for now."""
-    if not _is_idle(item, project.pk):
-        return False
-    subject = f"{REMOVE}:{item.pk}"
-    if Intent.objects.filter(subject=subject).exists():
-        return False
-    intents.intend_new(REMOVE, subject, {"item": item.pk, "project": project.pk})
-    return True
-
-
-def _is_idle(item: SubscriptionItem, project_id: int) -> bool:
-    """Whether nothing of the item is still to be invoiced, and nothing is on its way."""
-    subscription, start = item.subscription, item.current_period_start
-    if subscription is None or start is None:
-        return False
-    since = min(start, timezone.now() - INVOICED_AFTER)
+def _idle(items: QuerySet[SubscriptionItem], project_id: int) -> QuerySet[SubscriptionItem]:
+    """Those of which nothing is still to be invoiced, and nothing is on its way: a removal can lose
+    nothing."""
+    latest = timezone.now() - INVOICED_AFTER
+    since, customer = OuterRef("since"), OuterRef("subscription__customer")
     usage = UsageRecord.objects.filter(
         Q(used_at__gte=since) | Q(timestamp__gte=since) | Q(state__in=settled.UNSETTLED),
-        stripe_customer_id=subscription.customer_id,
+        stripe_customer_id=customer,
         meter__project=project_id,
     )
     held = settled.held_runs(
-        run__project=project_id, subscription_item__subscription__customer=subscription.customer_id
+        run__project=project_id, subscription_item__subscription__customer=customer
     )
-    drafts = Invoice.objects.filter(subscription=subscription, status="draft")
-    return not (usage.exists() or held.exists() or drafts.exists())
+    drafts = Invoice.objects.filter(subscription=OuterRef("subscription"), status="draft")
+    whole = items.filter(subscription__isnull=False, current_period_start__isnull=False)
+    dated = whole.annotate(since=Least("current_period_start", Value(latest)))
+    return dated.filter(~Exists(usage), ~Exists(held), ~Exists(drafts))
 
 
 def _has_open_usage(project: Project) -> bool:
@@ -170,8 +167,10 @@ def _is_retiring(intent: Intent) -> Project | None:
 
 def _is_removable(intent: Intent) -> bool:
     project = _is_retiring(intent)
-    item = live_items().filter(pk=intent.params["item"]).select_related("subscription").first()
-    return bool(project and (item is None or _is_idle(item, project.pk)))
+    if project is None:
+        return False
+    item = live_items().filter(pk=intent.params["item"])
+    return not item.exists() or _idle(item, project.pk).exists()
 
 
 def _is_archivable(intent: Intent) -> bool:
