@@ -50,10 +50,13 @@ class Site:
         return [obj for obj in self.standin.store.where(kind) if not obj.get("deleted")]
 
     def work(self) -> None:
-        """What the worker does with intents, without waiting for back-offs; a few rounds."""
+        """What the worker does with intents, without waiting for back-offs; a few rounds, and none
+        when nothing is left."""
         for _round in range(6):
             intents.pace.rest(0)
-            Intent.objects.filter(state="pending").update(next_attempt_at=timezone.now())
+            pending = Intent.objects.filter(state="pending")
+            if not pending.update(next_attempt_at=timezone.now()):
+                return
             intents.carry_out_due()
 
     def public_project(self, name: str = "Epidemic", **fields: Any) -> Project:

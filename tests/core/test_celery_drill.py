@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+from django.db import connection
 
 from comp_billing import catalog
 from comp_billing.models import UsageRecord
@@ -26,7 +27,12 @@ from tests.core.live import live, wait_until
 
 __all__ = ["live", "redis", "rig", "site", "stripe_standin"]
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, needs_redis]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.slow,
+    pytest.mark.skipif(connection.vendor == "sqlite", reason="a site with Celery has PostgreSQL"),
+    needs_redis,
+]
 
 
 @pytest.fixture
