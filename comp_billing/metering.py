@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from comp_billing import caps, first_run, money, quotes, stripe_api
-from comp_billing.catalog import fits
+from comp_billing import caps, first_run, quotes, stripe_api
+from comp_billing.catalog import units_on
 from comp_billing.conf import conf
 from comp_billing.costs import billed_by
 from comp_billing.entitlements import (
@@ -23,13 +23,13 @@ from comp_billing.entitlements import (
 )
 from comp_billing.models import (
     CorrectionKind,
-    Plan,
     Reservation,
     SubscriptionItem,
     UsageRecord,
     UsageState,
 )
-from comp_billing.pricing import get_pricing, units_of
+from comp_billing.pricing import get_pricing
+from comp_billing.usage import moving
 from comp_core.exceptions import RunRefused
 from comp_core.metering import BaseMeter, Quote, Receipt
 from comp_core.models import Run
@@ -77,7 +77,7 @@ class StripeMeter(BaseMeter):
         if not _settle(run, run.run_cost):
             return
         billed = _to_bill(run)
-        quantity = _quantity(run, billed.plan)
+        quantity = units_on(billed.plan, run)
         UsageRecord.objects.create(
             run_id=run.pk,
             subscription_item=billed.item,
@@ -149,6 +149,7 @@ def _to_bill(run: Run) -> Entitlement:
 
     Without a successor the usage is still recorded, and refused by Stripe for all to see.
     """
+    moving.lock(reservations__run=run.pk)
     permitted = SubscriptionItem.all_objects.select_related(*RELATED).get(reservations__run=run.pk)
     first = entitlement(permitted)
     if first is None:
@@ -156,12 +157,3 @@ def _to_bill(run: Run) -> Entitlement:
     if first.is_live:
         return first
     return next(iter(entitlements_of(run.payer, run.project)), first)
-
-
-def _quantity(run: Run, plan: Plan) -> int:
-    """In units of the item's own plan, which may be older than the policy now in force, or than
-    the rate that the run was permitted at."""
-    pricing = get_pricing()
-    if fits(plan, pricing, server_cost=run.server_cost) or not plan.amount_decimal:
-        return pricing.quantity(run)
-    return units_of(run.run_cost, money.from_minor(plan.amount_decimal, plan.currency))

@@ -3,24 +3,29 @@
 An item moves when nothing of its customer's is on its way to Stripe, and no run of an earlier rate
 is under way. So what was used at the old rate is billed by the old plan. A run that was permitted
 at the new rate while the item was still on the old plan costs what its receipt says: its quantity
-is that cost in units of the plan that bills it, to the nearest.
+is that cost in units of the plan that bills it, to the nearest. Of a run that ends while the call
+is under way, or in doubt, that is decided by the outcome (see ``usage.moving``).
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import Exists, OuterRef, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Concat
 
-from comp_billing import catalog, intents, settled, shapes, stripe_api
+from comp_billing import catalog, clock, intents, settled, shapes, stripe_api
 from comp_billing.conf import conf
+from comp_billing.exceptions import StripeUnavailable
 from comp_billing.intents import Kind
 from comp_billing.models import Intent, IntentState, Plan, Reservation, SubscriptionItem
 from comp_billing.pricing import get_pricing
 from comp_billing.stripe_api import Answer
 from comp_billing.subscriptions import ADD, CREATE, live_items
+from comp_billing.usage import moving
+from comp_billing.usage.moving import MOVE
 
 BATCH = 200
-MOVE = "subscription_item.reprice"
 
 
 def move_items(*, limit: int = BATCH) -> int:
@@ -65,7 +70,10 @@ def _intend(item: SubscriptionItem, offered: Plan) -> None:
 
 
 def _is_ready(intent: Intent) -> bool:
-    """Looked at again just before the call: a run may have ended since it was asked for."""
+    """Looked at again just before the call: a run may have ended since it was asked for. What ends
+    after the first call waits for this intent."""
+    if intent.params.get("called"):
+        return True
     offered = Plan.objects.select_related("meter__project").filter(pk=intent.params["price"])
     item = live_items().filter(pk=intent.params["item"]).select_related("subscription").first()
     target = offered.first()
@@ -80,9 +88,23 @@ def _is_ready(intent: Intent) -> bool:
 
 
 def _move(intent: Intent) -> Answer:
+    """Once it is written down that the call may have been made, usage of the item waits."""
+    with moving.locked(intent.params["item"]):
+        if not _is_ready(intent):
+            raise StripeUnavailable("A run has ended just now; its usage is told first.")
+        intent.params["called"] = True
+        Intent.objects.filter(pk=intent.pk).update(params=intent.params)
     path = stripe_api.object_path("subscription_items", intent.params["item"])
     params = {name: intent.params[name] for name in ("price", "proration_behavior")}
     return intents.post(path, intent, params)
+
+
+def _moved(intent: Intent, data: dict[str, Any]) -> None:
+    item, plan = intent.params["item"], Plan.objects.get(pk=intent.params["price"])
+    moving.lock(pk=item)
+    moving.recount(item, plan)
+    known = {**intent.params, "moved_at": clock.now().timestamp()}
+    Intent.objects.filter(pk=intent.pk).update(params=known)
 
 
 def _find_moved(intent: Intent) -> Answer | None:
@@ -123,4 +145,4 @@ def archive(plan: Plan) -> bool:
     return True
 
 
-intents.KINDS[MOVE] = Kind(send=_move, find=_find_moved, ready=_is_ready)
+intents.KINDS[MOVE] = Kind(send=_move, find=_find_moved, settle=_moved, ready=_is_ready)

@@ -11,6 +11,7 @@ from comp_billing.catalog.offers import (
     fits,
     is_offered,
     plans_on_offer,
+    units_on,
     usable_plans,
 )
 from comp_billing.catalog.planning import (
@@ -36,6 +37,7 @@ __all__ = [
     "set_up_catalog",
     "steps",
     "switch_meter",
+    "units_on",
     "usable_plans",
     "write_down",
 ]

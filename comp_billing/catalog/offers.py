@@ -6,9 +6,11 @@ from decimal import Decimal
 
 from django.db.models import QuerySet
 
+from comp_billing import money
 from comp_billing.conf import conf
 from comp_billing.models import Plan
-from comp_billing.pricing import BasePricing, get_pricing
+from comp_billing.pricing import BasePricing, get_pricing, units_of
+from comp_core.models import Run
 from comp_users.models import Project
 
 
@@ -34,6 +36,15 @@ def fits(plan: Plan, pricing: BasePricing, *, server_cost: Decimal | None) -> bo
     """Whether the plan counts as the site does now, and has the price of this rate."""
     price = pricing.unit_amount_decimal(conf.CURRENCY, server_cost=server_cost)
     return plan.amount_decimal == price and counts_alike(plan, pricing)
+
+
+def units_on(plan: Plan, run: Run) -> int:
+    """A run's cost in units of a plan, which may be older than the policy now in force, or of
+    another rate than the run was permitted at: to the nearest unit then."""
+    pricing = get_pricing()
+    if fits(plan, pricing, server_cost=run.server_cost) or not plan.amount_decimal:
+        return pricing.quantity(run)
+    return units_of(run.run_cost, money.from_minor(plan.amount_decimal, plan.currency))
 
 
 def plans_on_offer() -> list[Plan]:

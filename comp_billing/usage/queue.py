@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from comp_billing.models import UsageRecord, UsageState
 from comp_billing.sync import accounts
+from comp_billing.usage import moving
 from comp_billing.usage.limits import UNSETTLED
 from comp_billing.usage.stamps import stamp
 
@@ -48,7 +49,9 @@ def _due() -> QuerySet[UsageRecord]:
         partition_by=[F("stripe_customer_id"), F("meter_id")],
         order_by=[F("created").asc(), F("pk").asc()],
     )
-    due = UsageRecord.objects.filter(_is_due(), ~Exists(waits), state__in=UNSETTLED)
+    due = UsageRecord.objects.filter(
+        _is_due(), ~Exists(waits), moving.is_still(), state__in=UNSETTLED
+    )
     taking_turns = due.annotate(place=place).filter(place__lte=TURN)
     joined = taking_turns.select_related("subscription_item__subscription")
     return accounts.joined_to(joined).order_by("place", "created", "pk")[:BATCH]
@@ -72,13 +75,16 @@ def claim(record: UsageRecord, now: datetime) -> bool:
     mine = UsageRecord.objects.filter(
         _is_due(),
         ~Exists(_before()),
+        moving.is_still(),
         pk=record.pk,
+        quantity=record.quantity,
         state=record.state,
         attempts=record.attempts,
         generation=record.generation,
     )
-    if not mine.update(**values):
-        return False
+    with moving.locked(record.subscription_item_id):
+        if not mine.update(**values):
+            return False
     for name, value in values.items():
         setattr(record, name, value)
     return True

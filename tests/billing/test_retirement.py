@@ -283,31 +283,6 @@ def test_a_licence_keeps_its_product(site: Site, project: Project) -> None:
     assert on_sale(site) == {**ARCHIVED, "product": [True], "price": [False, True]}
 
 
-def test_a_round_that_finds_nothing_costs_two_statements(
-    site: Site, project: Project, payer: Profile, django_assert_num_queries: Any
-) -> None:
-    """However many projects and customers there are."""
-    with django_assert_num_queries(2):
-        retirement.retire()
-
-
-@pytest.mark.parametrize("customers", [1, 5])
-def test_items_that_have_to_wait_cost_three_statements_more(
-    site: Site, project: Project, customers: int, django_assert_num_queries: Any
-) -> None:
-    """Of customers who have used it, or whose item is being removed already."""
-    for number in range(customers):
-        used(project, site.subscriber(f"user{number}"))
-        site.subscriber(f"idle{number}")
-    unpublish(project)
-    asked = retirement.retire()
-
-    with django_assert_num_queries(5):
-        assert retirement.retire() == 0
-
-    assert asked == customers
-
-
 @pytest.mark.parametrize("used_up", [True, False])
 def test_what_becomes_of_it_is_told(
     site: Site, project: Project, payer: Profile, used_up: bool

@@ -1,0 +1,195 @@
+"""Runs that end while their item is moving to another price: billed in the units of the outcome."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from comp_billing import intents, repricing, subscriptions, usage
+from comp_billing.models import Intent, Plan, SubscriptionItem, UsageRecord
+from comp_billing.usage import moving
+from comp_users.models import Profile, Project
+from tests.billing.builders import (
+    Site,
+    at_once,
+    authorized_run,
+    ended,
+    several_writers,
+    standin_now,
+    used,
+)
+from tests.billing.reports import CLOCK, ledger, report_again
+from tests.billing.test_repricing import on, project, reprice, seconds
+
+__all__ = ["project", "seconds"]
+UPDATE = {"verb": "POST", "path": "/v1/subscription_items/*"}
+
+
+@pytest.fixture
+def payer(seconds: Site, project: Project) -> Profile:
+    """On a plan of a cent a second, while the rate is two cents already."""
+    seconds.configure(**CLOCK)
+    profile = seconds.subscriber()
+    seconds.standin.advance(seconds=60)
+    reprice(seconds, project, "72")
+    project.refresh_from_db()
+    return profile
+
+
+def call(site: Site, fault: str) -> None:
+    """One call that moves the item, which goes wrong."""
+    site.standin.faults.add(fault, **UPDATE)
+    repricing.move_items()
+    intents.carry_out_due()
+
+
+def run_of(project: Project, payer: Profile) -> UsageRecord:
+    """Three seconds at two cents, ended by Stripe's clock."""
+    record = used(project, payer, seconds="2.5")
+    UsageRecord.objects.filter(pk=record.pk).update(used_at=standin_now())
+    return record
+
+
+@pytest.mark.parametrize("fault", ["drop_after", "refuse", "500_before", "500_saved"])
+def test_usage_waits_for_the_outcome(
+    seconds: Site, project: Project, payer: Profile, fault: str
+) -> None:
+    """Whatever became of the call, the receipts are what the invoice says."""
+    call(seconds, fault)
+    run_of(project, payer)
+    usage.report_due()
+    waiting = ledger(seconds)
+    seconds.standin.advance(seconds=5)
+
+    seconds.work()
+    report_again()
+
+    (record,) = UsageRecord.objects.all()
+    told = [row["value"] for row in ledger(seconds)]
+    seconds.standin.advance(months=1)
+    (invoice,) = seconds.objects("invoice")
+    assert (waiting, on(seconds), record.quantity, told, invoice["total"]) == ([], ["2"], 3, [3], 6)
+
+
+def test_usage_of_a_move_that_is_refused_stays_as_it_was(
+    seconds: Site, project: Project, payer: Profile
+) -> None:
+    """The old plan bills it, in its own units."""
+    call(seconds, "500_before")
+    run_of(project, payer)
+    price = Plan.objects.get(amount_decimal=2)
+    seconds.standin.store.put({**seconds.standin.store.get("price", price.pk), "active": False})
+
+    seconds.work()
+    report_again()
+
+    told = [row["value"] for row in ledger(seconds)]
+    seconds.standin.advance(months=1)
+    (invoice,) = seconds.objects("invoice")
+    assert (on(seconds), told, invoice["total"]) == (["1"], [6], 6)
+
+
+def test_others_are_not_kept_waiting(seconds: Site, project: Project, payer: Profile) -> None:
+    """Nobody else's usage, nor the same user's of another model."""
+    bob, other = seconds.subscriber("bob"), seconds.shop("Other")
+    subscriptions.ensure_items()
+    seconds.work()
+    item = SubscriptionItem.objects.get(
+        subscription__customer__user=payer.user, plan__product__project=project
+    )
+    Intent.objects.create(
+        kind=moving.MOVE, subject="moving", params={"item": item.pk, "called": True}
+    )
+    for whose, what in ((payer, project), (payer, other), (bob, project)):
+        used(what, whose)
+
+    usage.report_due()
+
+    left = UsageRecord.objects.exclude(state="accepted").get()
+    assert (left.run.payer, left.run.project) == (payer, project)
+
+
+def test_run_that_ends_just_before_the_call_goes_first(
+    seconds: Site, project: Project, payer: Profile
+) -> None:
+    """The intent was ready a moment ago; its usage is told before the item moves."""
+    repricing.move_items()
+    intent = intents.claim(Intent.objects.get(kind=moving.MOVE))
+    assert intent is not None
+    run_of(project, payer)
+
+    with pytest.raises(repricing.StripeUnavailable):
+        intents.carry_out(intent)
+    before = on(seconds)
+    usage.report_due()
+    seconds.work()
+
+    told = [row["value"] for row in ledger(seconds)]
+    assert (before, told, on(seconds)) == (["1"], [6], ["2"])
+
+
+def test_record_that_was_read_before_it_was_counted_anew_is_not_sent(
+    seconds: Site, project: Project, payer: Profile
+) -> None:
+    """What a reporter has read must be what is stored."""
+    record = run_of(project, payer)
+    UsageRecord.objects.update(quantity=3)
+
+    taken = usage.reporting.claim(record, standin_now())
+
+    assert taken is False
+
+
+@several_writers
+def test_end_of_a_run_waits_for_the_outcome(
+    seconds: Site, project: Project, payer: Profile
+) -> None:
+    """It is counted on the plan that the item is on once the transaction of the move is over."""
+    runs = [authorized_run(project, payer)]
+    item, new = SubscriptionItem.objects.get(), Plan.objects.get(amount_decimal=2)
+    moved, turns = threading.Event(), [0, 1]
+
+    def act() -> None:
+        if turns.pop():
+            with transaction.atomic():
+                moving.lock(pk=item.pk)
+                SubscriptionItem.objects.filter(pk=item.pk).update(plan=new)
+                moved.set()
+                wait_for_somebody()
+        else:
+            moved.wait(10)
+            ended(runs[0], seconds="2.5")
+
+    at_once(act, times=2)
+
+    assert UsageRecord.objects.get().quantity == 3
+
+
+def wait_for_somebody() -> None:
+    """Until another connection waits for a lock."""
+    sql = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    for _ in range(1000):
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            if cursor.fetchone()[0]:
+                return
+        threading.Event().wait(0.01)
+    raise AssertionError("nobody waits")
+
+
+def test_constant_prices_cost_no_statement(site: Site, django_assert_num_queries: Any) -> None:
+    """Where nothing moves nothing is looked for."""
+    site.shop()
+    site.subscriber()
+    item = SubscriptionItem.objects.get()
+
+    with django_assert_num_queries(0), moving.locked(item.pk):
+        moving.lock(pk=item.pk)
+        found = (moving.has_moved_since(item.pk, timezone.now()), moving.is_still())
+
+    assert found == (False, Q())
