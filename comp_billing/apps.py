@@ -51,8 +51,10 @@ class CompBillingConfig(AppConfig):
 
     def _load_handlers(self) -> None:
         """Modules that register something themselves: handlers of events, and kinds of intents."""
-        from comp_billing import cards, credit, notifications, operators, portal, rejections
+        from comp_billing import notifications, operators, rejections
         from comp_billing.handlers import charges, links
+        from comp_billing.limits import credit
+        from comp_billing.paying import cards, portal
         from comp_billing.usage import corrections
 
         self.handler_modules = (
@@ -62,15 +64,8 @@ class CompBillingConfig(AppConfig):
 
     def _register_loops(self) -> None:
         """What the workers do of their own accord."""
-        from comp_billing import (
-            cap_warnings,
-            closing,
-            credit,
-            customers,
-            intents,
-            subscriptions,
-            usage,
-        )
+        from comp_billing import closing, customers, intents, subscriptions, usage
+        from comp_billing.limits import cap_warnings, credit
         from comp_billing.usage import alarms, doubt
         from comp_core.maintenance import register_loop
 
@@ -124,7 +119,7 @@ class CompBillingConfig(AppConfig):
     def _register_links(self) -> None:
         from django.utils.translation import gettext_lazy as _
 
-        from comp_billing import banners
+        from comp_billing.paying import banners
         from comp_users import notices
         from comp_users.navigation import Link, logged_in, register
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from comp_billing import caps, first_run, quotes, stripe_api
+from comp_billing import first_run, quotes, stripe_api
 from comp_billing.catalog import units_on
 from comp_billing.conf import conf
 from comp_billing.costs import billed_by
@@ -21,6 +21,7 @@ from comp_billing.entitlements import (
     entitlements_of,
     usable_entitlement,
 )
+from comp_billing.limits import caps
 from comp_billing.models import (
     CorrectionKind,
     Reservation,

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from comp_billing import caps, credit, stripe_api
-from comp_billing.spending import Spending, current_spending
+from comp_billing import stripe_api
+from comp_billing.limits import caps, credit
+from comp_billing.limits.spending import Spending, current_spending
 from comp_core.metering import Quote, QuoteLine
 from comp_core.models import Run
 

@@ -13,10 +13,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from comp_billing import stripe_api
-from comp_billing.cards import has_payment_method, start_card_setup
 from comp_billing.customers import customer_of
 from comp_billing.exceptions import BillingError
-from comp_billing.portal import configuration_id, open_portal
+from comp_billing.paying.cards import has_payment_method, start_card_setup
+from comp_billing.paying.portal import configuration_id, open_portal
 from comp_users.pages import render_page
 
 

@@ -15,12 +15,13 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from comp_billing import credit, stripe_api
+from comp_billing import stripe_api
 from comp_billing.conf import conf
 from comp_billing.costs import MonthlyCost, monthly_costs, usage_of
 from comp_billing.forms import CapForm
+from comp_billing.limits import credit
+from comp_billing.limits.spending import current_spending
 from comp_billing.money import format_amount
-from comp_billing.spending import current_spending
 from comp_users.models import Profile
 from comp_users.pages import render_page
 

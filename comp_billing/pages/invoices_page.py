@@ -13,13 +13,14 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from comp_billing import credit, stripe_api
+from comp_billing import stripe_api
 from comp_billing.conf import conf
 from comp_billing.costs import InvoiceRow, invoices_of
 from comp_billing.exceptions import BillingError
+from comp_billing.limits import credit
 from comp_billing.models import SubscriptionItem
 from comp_billing.money import format_amount
-from comp_billing.previews import Preview, accrued, preview_of
+from comp_billing.paying.previews import Preview, accrued, preview_of
 from comp_users.models import Profile
 from comp_users.pages import render_page
 

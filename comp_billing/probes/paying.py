@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from comp_billing.models import Customer
-from comp_billing.portal import configuration_id
+from comp_billing.paying.portal import configuration_id
 from comp_billing.probes.words import about_billing
 from comp_core.doctor import Finding, ok, warning
 

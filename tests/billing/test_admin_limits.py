@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from comp_billing import cap_warnings
+from comp_billing.limits import cap_warnings
 from comp_billing.models import CreditBalance, Customer
 from tests.billing.admin_rig import cost, list_url, superuser, text
 from tests.billing.builders import Site, authorized_run

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from comp_billing import caps
+from comp_billing.limits import caps
 from comp_billing.metering import StripeMeter
 from comp_billing.models import CapWarning
 from comp_users.models import Profile

@@ -11,7 +11,7 @@ from django.core import mail
 from django.db import transaction
 from django.utils import timezone
 
-from comp_billing import cap_warnings
+from comp_billing.limits import cap_warnings
 from comp_billing.models import CapWarning
 from comp_users.models import Profile
 from tests.billing.builders import Site, at_once, several_writers

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from comp_billing import cards, mirror, stripe_api
+from comp_billing import mirror, stripe_api
 from comp_billing.exceptions import NoBillingAccount
 from comp_billing.models import Customer, Event, Intent, IntentState
+from comp_billing.paying import cards
 from tests.billing.builders import Site, customer_of
 
 PAGES = {"success_url": "https://site.test/ok", "cancel_url": "https://site.test/no"}

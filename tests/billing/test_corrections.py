@@ -11,8 +11,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from comp_billing import costs, intents, spending, usage
+from comp_billing import costs, intents, usage
 from comp_billing.exceptions import CannotCorrect
+from comp_billing.limits import spending
 from comp_billing.models import Correction, Intent, UsageRecord, UsageState
 from comp_billing.usage import alarms, corrections
 from tests.billing.builders import Site, used

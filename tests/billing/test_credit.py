@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from comp_billing import credit, stripe_api
+from comp_billing import stripe_api
 from comp_billing.exceptions import StripeRefused, StripeUnavailable
+from comp_billing.limits import credit
 from comp_billing.models import CreditBalance, Customer
 from comp_users.models import Profile
 from tests.billing.builders import Site, customer_of
@@ -232,7 +233,7 @@ def test_answers_of_one_second_that_differ_are_settled_by_a_later_one(
         pauses.append(seconds)
         site.standin.advance(seconds=1)
 
-    monkeypatch.setattr("comp_billing.credit.time.sleep", pause)
+    monkeypatch.setattr("comp_billing.limits.credit.time.sleep", pause)
     CreditBalance.objects.update(available=5, as_of=site.standin.now())
 
     credit.refresh(customer_of(ada).pk)
@@ -245,7 +246,7 @@ def test_answers_that_go_on_differing_are_an_outage(
 ) -> None:
     """The event is tried again later."""
     granted(site, ada)
-    monkeypatch.setattr("comp_billing.credit.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("comp_billing.limits.credit.time.sleep", lambda seconds: None)
     monkeypatch.setattr(credit, "_keep", lambda *args, **kwargs: False)
 
     with pytest.raises(StripeUnavailable):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from comp_billing import mirror, portal
+from comp_billing import mirror
 from comp_billing.models import (
     Charge,
     Customer,
@@ -20,6 +20,7 @@ from comp_billing.models import (
     Sync,
     UsageRecord,
 )
+from comp_billing.paying import portal
 from comp_billing.probes import events, outbox, paying
 from comp_billing.probes import mirror as mirrored
 from comp_core.doctor import Finding, registered_probes

@@ -123,7 +123,8 @@ def calls_with(keyword: str) -> set[str]:
 
 def test_only_pages_of_payment_are_allowed_to_call() -> None:
     """The permission is given where it is used, and nowhere else."""
-    assert calls_with("in_request") == {"cards.py", "portal.py", "previews.py"}
+    allowed = {"paying/cards.py", "paying/portal.py", "paying/previews.py"}
+    assert calls_with("in_request") == allowed
 
 
 def test_nobody_lifts_the_guard_on_transactions() -> None:

@@ -12,8 +12,9 @@ from django.apps import apps
 from django.db import connection
 from django.utils import timezone
 
-from comp_billing import catalog, credit, spending, subscriptions, usage
+from comp_billing import catalog, subscriptions, usage
 from comp_billing.exceptions import CannotCorrect
+from comp_billing.limits import credit, spending
 from comp_billing.metering import StripeMeter
 from comp_billing.models import (
     Correction,

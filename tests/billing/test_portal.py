@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from comp_billing import intents, portal, stripe_api
+from comp_billing import intents, stripe_api
 from comp_billing.exceptions import NoBillingAccount, NoPortal
 from comp_billing.models import Intent
+from comp_billing.paying import portal
 from tests.billing.builders import Site, customer_of, later
 from tests.core.pages import visitor
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from comp_billing import mirror, previews, stripe_api
+from comp_billing import mirror, stripe_api
 from comp_billing.exceptions import NoBillingAccount, StripeUnavailable
 from comp_billing.models import SubscriptionItem, UsageRecord, UsageState
+from comp_billing.paying import previews
 from comp_users.models import Profile
 from tests.billing.builders import Site, customer_of, used
 from tests.billing.news import consumed

@@ -8,11 +8,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from comp_billing import catalog, customers, endpoints, portal, retirement, stripe_api
+from comp_billing import catalog, customers, endpoints, retirement, stripe_api
 from comp_billing.endpoints import Endpoint, LeftBehind
 from comp_billing.exceptions import StripeError
 from comp_billing.management.secret_file import keep_privately, make_private
 from comp_billing.models import Intent, IntentState
+from comp_billing.paying import portal
 from comp_users.models import Project
 
 STEPS = {

@@ -11,12 +11,13 @@ from decimal import ROUND_CEILING, Decimal
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from comp_billing import cap_warnings, credit, money
-from comp_billing.cards import has_payment_method
+from comp_billing import money
 from comp_billing.conf import conf
 from comp_billing.entitlements import Entitlement
+from comp_billing.limits import cap_warnings, credit
+from comp_billing.limits.spending import Spending, current_spending, spending
 from comp_billing.models import Reservation, SubscriptionItem
-from comp_billing.spending import Spending, current_spending, spending
+from comp_billing.paying.cards import has_payment_method
 from comp_core.db import after_commit
 from comp_core.exceptions import RunRefused
 from comp_core.models import Run
