@@ -18,7 +18,15 @@ from comp_billing import catalog, clock, intents, settled, shapes, stripe_api
 from comp_billing.conf import conf
 from comp_billing.exceptions import StripeUnavailable
 from comp_billing.intents import Kind
-from comp_billing.models import Intent, IntentState, Plan, Reservation, SubscriptionItem
+from comp_billing.models import (
+    Intent,
+    IntentState,
+    Plan,
+    Reservation,
+    SubscriptionItem,
+    UsageRecord,
+    UsageState,
+)
 from comp_billing.pricing import get_pricing
 from comp_billing.stripe_api import Answer
 from comp_billing.subscriptions import ADD, CREATE, live_items
@@ -46,13 +54,19 @@ def _outdated(offered: Plan) -> QuerySet[SubscriptionItem]:
     subject = Concat(Value(f"{MOVE}:"), OuterRef("stripe_id"), Value(f":{offered.pk}"))
     asked = Intent.objects.filter(subject=subject).exclude(state=IntentState.SUCCEEDED)
     customer = OuterRef("subscription__customer")
-    usage = settled.unsettled_usage(meter=offered.meter_id, stripe_customer_id=customer)
+    usage = _undecided_usage(meter=offered.meter_id, stripe_customer_id=customer)
     earlier = _runs_of_earlier_rates(offered).filter(
         subscription_item__subscription__customer=customer
     )
     items = live_items().filter(plan__meter=offered.meter_id, plan__currency=offered.currency)
     metered = items.filter(plan__usage_type="metered").exclude(plan=offered.pk)
     return metered.filter(~Exists(asked), ~Exists(usage), ~Exists(earlier)).order_by("?")
+
+
+def _undecided_usage(**whose: Any) -> QuerySet[UsageRecord]:
+    """On its way, or unclear: it may be told once more as it was, in units of the old plan."""
+    states = (*settled.UNSETTLED, UsageState.AMBIGUOUS)
+    return UsageRecord.objects.filter(state__in=states, **whose)
 
 
 def _runs_of_earlier_rates(offered: Plan) -> QuerySet[Reservation]:
@@ -80,7 +94,7 @@ def _is_ready(intent: Intent) -> bool:
     if item is None or target is None or item.subscription is None:
         return True
     customer = item.subscription.customer_id
-    usage = settled.unsettled_usage(meter=target.meter_id, stripe_customer_id=customer)
+    usage = _undecided_usage(meter=target.meter_id, stripe_customer_id=customer)
     earlier = _runs_of_earlier_rates(target).filter(
         subscription_item__subscription__customer=customer
     )

@@ -70,6 +70,12 @@ def has_moved_since(item_id: str, moment: datetime) -> bool:
     return done.filter(params__moved_at__gte=moment.timestamp()).exists()
 
 
+def quantity_now(record: UsageRecord) -> int:
+    """A record's, in units of the plan that its item is on by now. No query where nothing moves."""
+    plan = record.subscription_item.plan if may_move() else None
+    return units_on(plan, record.run) if plan else record.quantity
+
+
 def recount(item_id: str, plan: Plan) -> None:
     """Count what waits in the units of the plan that the item has come to."""
     waiting = UsageRecord.objects.filter(

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from comp_billing import intents, repricing, subscriptions, usage
 from comp_billing.models import Intent, Plan, SubscriptionItem, UsageRecord
-from comp_billing.usage import moving
+from comp_billing.usage import corrections, moving
 from comp_users.models import Profile, Project
 from tests.billing.builders import (
     Site,
@@ -143,6 +143,32 @@ def test_record_that_was_read_before_it_was_counted_anew_is_not_sent(
     taken = usage.reporting.claim(record, standin_now())
 
     assert taken is False
+
+
+def test_unclear_usage_keeps_the_item(seconds: Site, project: Project, payer: Profile) -> None:
+    """It may be told once more as it was."""
+    run_of(project, payer)
+    usage.report_due()
+    UsageRecord.objects.update(state="ambiguous")
+
+    made = repricing.move_items()
+
+    assert (made, on(seconds)) == (0, ["1"])
+
+
+def test_rejected_usage_is_reported_again_in_the_units_of_today(
+    seconds: Site, project: Project, payer: Profile
+) -> None:
+    """Its item has moved since."""
+    run_of(project, payer)
+    usage.report_due()
+    UsageRecord.objects.update(state="rejected")
+    repricing.move_items()
+    seconds.work()
+
+    corrections.report_again(UsageRecord.objects.get(), reason="The cause is removed")
+
+    assert (on(seconds), UsageRecord.objects.get().quantity) == (["2"], 3)
 
 
 @several_writers
