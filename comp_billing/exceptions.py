@@ -29,6 +29,10 @@ class NoBillingAccount(BillingError):
     """Your billing account is being set up. Please try again in a minute."""
 
 
+class NotReady(BillingError):
+    """An intent's call cannot be made yet, by what has just become known here."""
+
+
 class CannotCorrect(BillingError):
     """The usage cannot be corrected in this way."""
 

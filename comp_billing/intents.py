@@ -23,6 +23,7 @@ from comp_billing.backoff import pause_seconds
 from comp_billing.conf import conf
 from comp_billing.exceptions import (
     KeyReused,
+    NotReady,
     StripeError,
     StripeRateLimited,
     StripeRefused,
@@ -152,12 +153,16 @@ def carry_out_due(*, kinds: Iterable[str] | None = None, limit: int = BATCH) -> 
 
 def _carry_out_if_ready(intent: Intent) -> bool:
     if not KINDS[intent.kind].ready(intent):
-        Intent.objects.filter(pk=intent.pk, attempts=intent.attempts).update(
-            next_attempt_at=timezone.now() + NOT_READY
-        )
+        _leave(intent)
         return False
     claimed = claim(intent)
     return bool(claimed and carry_out(claimed).is_settled)
+
+
+def _leave(intent: Intent) -> None:
+    """What is not ready, for a while."""
+    due = timezone.now() + NOT_READY
+    Intent.objects.filter(pk=intent.pk, attempts=intent.attempts).update(next_attempt_at=due)
 
 
 def _due(kinds: Iterable[str] | None) -> QuerySet[Intent]:
@@ -200,6 +205,9 @@ def carry_out(intent: Intent) -> Outcome:
     except StripeError as exc:
         _postpone(intent, str(exc), exc)
         raise
+    except NotReady:
+        _leave(intent)
+        return Outcome(is_settled=False)
     except Exception as exc:
         # One broken intent must not hold up the others.
         log_error(logger, "Intent %s failed", intent.pk, exc=exc)
@@ -305,9 +313,8 @@ def _refuse(kind: Kind, intent: Intent, error: StripeRefused) -> None:
 
 
 def _postpone(intent: Intent, message: str, error: StripeError | None) -> None:
-    pause = timedelta(seconds=pause_seconds(intent.attempts, error=error))
+    due = timezone.now() + timedelta(seconds=pause_seconds(intent.attempts, error=error))
     crashpoint("intent_postpone:begin")
-    Intent.objects.filter(pk=intent.pk, state=IntentState.PENDING).update(
-        next_attempt_at=timezone.now() + pause, error_message=message
-    )
+    pending = Intent.objects.filter(pk=intent.pk, state=IntentState.PENDING)
+    pending.update(next_attempt_at=due, error_message=message)
     crashpoint("intent_postpone:committed")

@@ -30,7 +30,6 @@ from comp_billing.models import (
     UsageState,
 )
 from comp_billing.pricing import get_pricing
-from comp_billing.usage import moving
 from comp_core.exceptions import RunRefused
 from comp_core.metering import BaseMeter, Quote, Receipt
 from comp_core.models import Run
@@ -150,7 +149,6 @@ def _to_bill(run: Run) -> Entitlement:
 
     Without a successor the usage is still recorded, and refused by Stripe for all to see.
     """
-    moving.lock(reservations__run=run.pk)
     permitted = SubscriptionItem.all_objects.select_related(*RELATED).get(reservations__run=run.pk)
     first = entitlement(permitted)
     if first is None:

@@ -13,10 +13,11 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Concat
+from django.utils import timezone
 
 from comp_billing import catalog, clock, intents, settled, shapes, stripe_api
 from comp_billing.conf import conf
-from comp_billing.exceptions import StripeUnavailable
+from comp_billing.exceptions import NotReady, StripeRefused
 from comp_billing.intents import Kind
 from comp_billing.models import (
     Intent,
@@ -41,18 +42,31 @@ def move_items(*, limit: int = BATCH) -> int:
     were made; the rest follow in later rounds. Nothing under policies with a constant price."""
     if not (stripe_api.is_configured() and get_pricing().follows_rate):
         return 0
-    made = 0
-    for offered in catalog.plans_on_offer():
+    made, plans = 0, catalog.plans_on_offer()
+    _withdraw(plans)
+    for offered in plans:
         for item in _outdated(offered)[: max(0, limit - made)]:
             _intend(item, offered)
             made += 1
     return made
 
 
+def _withdraw(on_offer: list[Plan]) -> None:
+    """Moves to a plan that is not on offer any more, for which no call was made."""
+    unsent = Intent.objects.filter(
+        kind=MOVE, state=IntentState.PENDING, params__called__isnull=True
+    )
+    for intent in unsent.exclude(params__price__in=[plan.pk for plan in on_offer]):
+        unsent.filter(pk=intent.pk).delete()
+
+
 def _outdated(offered: Plan) -> QuerySet[SubscriptionItem]:
-    """Live items on another plan of the meter that can move now, and have not been asked to."""
+    """Live items on another plan of the meter that can move now, have not been asked to, and are
+    not on their way to a third one."""
     subject = Concat(Value(f"{MOVE}:"), OuterRef("stripe_id"), Value(f":{offered.pk}"))
     asked = Intent.objects.filter(subject=subject).exclude(state=IntentState.SUCCEEDED)
+    every = moving.moves(OuterRef(OuterRef("stripe_id")), offered.meter_id)
+    under_way = every.filter(state=IntentState.PENDING)
     customer = OuterRef("subscription__customer")
     usage = _undecided_usage(meter=offered.meter_id, stripe_customer_id=customer)
     earlier = _runs_of_earlier_rates(offered).filter(
@@ -60,7 +74,8 @@ def _outdated(offered: Plan) -> QuerySet[SubscriptionItem]:
     )
     items = live_items().filter(plan__meter=offered.meter_id, plan__currency=offered.currency)
     metered = items.filter(plan__usage_type="metered").exclude(plan=offered.pk)
-    return metered.filter(~Exists(asked), ~Exists(usage), ~Exists(earlier)).order_by("?")
+    free = metered.filter(~Exists(asked), ~Exists(under_way))
+    return free.filter(~Exists(usage), ~Exists(earlier)).order_by("?")
 
 
 def _undecided_usage(**whose: Any) -> QuerySet[UsageRecord]:
@@ -104,21 +119,37 @@ def _is_ready(intent: Intent) -> bool:
 def _move(intent: Intent) -> Answer:
     """Once it is written down that the call may have been made, usage of the item waits."""
     with moving.locked(intent.params["item"]):
-        if not _is_ready(intent):
-            raise StripeUnavailable("A run has ended just now; its usage is told first.")
-        intent.params["called"] = True
-        Intent.objects.filter(pk=intent.pk).update(params=intent.params)
+        params = {**intent.params, "called": True}
+        mine = Intent.objects.filter(
+            pk=intent.pk, state=IntentState.PENDING, attempts=intent.attempts
+        )
+        if not (_is_ready(intent) and mine.update(params=params)):
+            raise NotReady
+        intent.params = params
     path = stripe_api.object_path("subscription_items", intent.params["item"])
-    params = {name: intent.params[name] for name in ("price", "proration_behavior")}
-    return intents.post(path, intent, params)
+    wanted = {name: intent.params[name] for name in ("price", "proration_behavior")}
+    answer = intents.post(path, intent, wanted)
+    # A replayed answer tells how the item was then; the mirror takes what is as of now.
+    return stripe_api.retrieve(path) or answer if answer.replayed else answer
 
 
 def _moved(intent: Intent, data: dict[str, Any]) -> None:
-    item, plan = intent.params["item"], Plan.objects.get(pk=intent.params["price"])
-    moving.lock(pk=item)
-    moving.recount(item, plan)
+    """The mirror may know better than an answer, or believe so: then the item is asked for, and its
+    usage waits until it is known."""
+    item = intent.params["item"]
+    with moving.locked(item):
+        otherwise = SubscriptionItem.all_objects.filter(pk=item).exclude(
+            plan=shapes.item_price(data)
+        )
+        otherwise.update(fetch_at=timezone.now(), fetch_attempts=0)
     known = {**intent.params, "moved_at": clock.now().timestamp()}
-    Intent.objects.filter(pk=intent.pk).update(params=known)
+    Intent.objects.filter(pk=intent.pk, state=IntentState.SUCCEEDED).update(params=known)
+
+
+def _refused(intent: Intent, error: StripeRefused) -> None:
+    """Who takes it up again looks at everything again."""
+    params = {name: value for name, value in intent.params.items() if name != "called"}
+    Intent.objects.filter(pk=intent.pk).update(params=params)
 
 
 def _find_moved(intent: Intent) -> Answer | None:
@@ -159,4 +190,6 @@ def archive(plan: Plan) -> bool:
     return True
 
 
-intents.KINDS[MOVE] = Kind(send=_move, find=_find_moved, settle=_moved, ready=_is_ready)
+intents.KINDS[MOVE] = Kind(
+    send=_move, find=_find_moved, settle=_moved, refused=_refused, ready=_is_ready
+)

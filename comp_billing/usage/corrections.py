@@ -27,7 +27,6 @@ from comp_billing.models import (
     UsageState,
 )
 from comp_billing.stripe_api import Answer
-from comp_billing.usage import moving
 from comp_billing.usage.doubt import is_missing
 from comp_billing.usage.limits import CANCEL_WINDOW, OPEN
 from comp_billing.usage.stamps import is_open
@@ -114,7 +113,6 @@ def report_again(record: UsageRecord, *, reason: str, actor: Any = None) -> Corr
     values = {
         "timestamp": None if was_rejected else record.timestamp,
         "state": UsageState.PENDING,
-        "quantity": moving.quantity_now(record) if was_rejected else record.quantity,
         "generation": record.generation + was_rejected,
         "first_sent_at": None,
         "accepted_at": None,

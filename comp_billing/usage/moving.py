@@ -1,11 +1,10 @@
-"""Items on their way to another price (of per-second pricing): their usage waits for the outcome,
-which tells in whose units it is billed.
+"""Items that come to another price (of per-second pricing), and in whose units usage is told then.
 
-Stripe bills usage at the price in force when it is told. So while the call that moves an item may
-have been made, nothing of the item's is told; when it is settled, what waits is counted in units of
-the plan that bills it now, and told as of then. An item's row is locked by whoever decides: by the
-end of a run, by the reporter, by the call and by its outcome. Other policies, whose price never
-changes, are spared all of it.
+Stripe bills usage at the price in force when it is told. So the quantity of a record is fixed when
+it is first sent, in units of the plan that its item is on; and nothing of an item's is sent while
+it is not known which plan that is: while a call that moves it may have been made, and while the
+mirror is in doubt about it. Who claims usage, who makes the call and who settles it lock the item's
+row, one after the other. Other policies, whose price never changes, are spared all of it.
 """
 
 from __future__ import annotations
@@ -16,12 +15,11 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
-from django.db.models.fields.json import KT
-from django.utils import timezone
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Concat
 
 from comp_billing.catalog import units_on
-from comp_billing.models import Intent, IntentState, Plan, SubscriptionItem, UsageRecord, UsageState
+from comp_billing.models import Intent, IntentState, Plan, SubscriptionItem, UsageRecord
 from comp_billing.pricing import get_pricing
 
 MOVE = "subscription_item.reprice"
@@ -32,15 +30,6 @@ def may_move() -> bool:
     return get_pricing().follows_rate
 
 
-def lock(**which: Any) -> None:
-    """An item's row, until the transaction at hand ends. No query where nothing moves. (Whoever
-    wants to know its plan reads it afterwards: in one statement with the lock a database would
-    answer with what was before it had to wait.)"""
-    if may_move():
-        rows = SubscriptionItem.all_objects.select_for_update(of=("self",), no_key=True)
-        list(rows.filter(**which).order_by().values_list("pk"))
-
-
 @contextmanager
 def locked(item_id: str) -> Iterator[None]:
     """A transaction with the item's row locked; nothing of the kind where nothing moves."""
@@ -48,39 +37,40 @@ def locked(item_id: str) -> Iterator[None]:
         yield
         return
     with transaction.atomic():
-        lock(pk=item_id)
+        rows = SubscriptionItem.all_objects.select_for_update(no_key=True)
+        list(rows.filter(pk=item_id).order_by().values_list("pk"))
         yield
 
 
+def moves(item_id: Any, meter_id: Any) -> QuerySet[Intent]:
+    """Every intent that moves an item, whichever plan of its meter it is to come to."""
+    plans = Plan.all_objects.filter(meter=meter_id)
+    subject = Concat(Value(f"{MOVE}:"), item_id, Value(":"), F("stripe_id"))
+    named = plans.annotate(subject=subject).values("subject")
+    return Intent.objects.filter(kind=MOVE, subject__in=named)
+
+
 def is_still() -> Q:
-    """Of usage records: that no call may have moved their item whose outcome is not known."""
+    """Of usage records: that it is known which plan their item is on."""
     if not may_move():
         return Q()
-    called = Intent.objects.filter(kind=MOVE, state=IntentState.PENDING, params__called=True)
-    of_item = called.annotate(moved=KT("params__item")).filter(moved=OuterRef("subscription_item"))
-    return ~Q(Exists(of_item))
+    item, meter = OuterRef(OuterRef("subscription_item_id")), OuterRef(OuterRef("meter_id"))
+    called = moves(item, meter).filter(state=IntentState.PENDING, params__called=True)
+    return ~Q(Exists(called)) & Q(subscription_item__fetch_at__isnull=True)
 
 
-def has_moved_since(item_id: str, moment: datetime) -> bool:
-    """Whether the item has come to another price after a moment."""
-    if not may_move():
-        return False
-    moves = Intent.objects.filter(subject__startswith=f"{MOVE}:{item_id}:")
-    done = moves.filter(kind=MOVE, state=IntentState.SUCCEEDED)
-    return done.filter(params__moved_at__gte=moment.timestamp()).exists()
-
-
-def quantity_now(record: UsageRecord) -> int:
-    """A record's, in units of the plan that its item is on by now. No query where nothing moves."""
-    plan = record.subscription_item.plan if may_move() else None
+def quantity_of(record: UsageRecord) -> int:
+    """A record's that was never sent: in units of the plan that its item is on, read afresh, for
+    who holds the item's lock. No query where nothing moves."""
+    if not may_move() or record.first_sent_at is not None:
+        return record.quantity
+    plan = Plan.all_objects.filter(items=record.subscription_item_id).first()
     return units_on(plan, record.run) if plan else record.quantity
 
 
-def recount(item_id: str, plan: Plan) -> None:
-    """Count what waits in the units of the plan that the item has come to."""
-    waiting = UsageRecord.objects.filter(
-        subscription_item=item_id, state=UsageState.PENDING, first_sent_at__isnull=True
-    )
-    for record in waiting.select_related("run"):
-        quantity = units_on(plan, record.run)
-        UsageRecord.objects.filter(pk=record.pk).update(quantity=quantity, modified=timezone.now())
+def has_moved_since(item: SubscriptionItem, moment: datetime, *, meter_id: str) -> bool:
+    """Whether the item has come to another price after a moment. No query where nothing moves."""
+    if not may_move():
+        return False
+    done = moves(Value(item.pk), meter_id).filter(state=IntentState.SUCCEEDED)
+    return done.filter(params__moved_at__gte=moment.timestamp()).exists()

@@ -61,33 +61,37 @@ def claim(record: UsageRecord, now: datetime) -> bool:
     """Take a record to be sent, unless it, or an earlier one of its lane, is on its way.
 
     One statement, committed before the call. The time of use is fixed here, before the first call,
-    and kept by all that follow. ``now`` is of Stripe's clock.
+    and kept by all that follow; and where prices change the units, too, which takes some more.
+    ``now`` is of Stripe's clock.
     """
-    values = {
-        "state": UsageState.SENDING,
-        "attempts": record.attempts + 1,
-        "next_attempt_at": timezone.now() + LEASE,
-        "first_sent_at": record.first_sent_at or now,
-        "timestamp": record.timestamp or stamp(record, now),
-        "modified": timezone.now(),
-    }
-    # As it was read: whoever has taken it since has counted an attempt.
-    mine = UsageRecord.objects.filter(
-        _is_due(),
-        ~Exists(_before()),
-        moving.is_still(),
-        pk=record.pk,
-        quantity=record.quantity,
-        state=record.state,
-        attempts=record.attempts,
-        generation=record.generation,
-    )
     with moving.locked(record.subscription_item_id):
-        if not mine.update(**values):
+        values = {
+            "state": UsageState.SENDING,
+            "quantity": moving.quantity_of(record),
+            "attempts": record.attempts + 1,
+            "next_attempt_at": timezone.now() + LEASE,
+            "first_sent_at": record.first_sent_at or now,
+            "timestamp": record.timestamp or stamp(record, now),
+            "modified": timezone.now(),
+        }
+        if not _mine(record).update(**values):
             return False
     for name, value in values.items():
         setattr(record, name, value)
     return True
+
+
+def _mine(record: UsageRecord) -> QuerySet[UsageRecord]:
+    """As it was read: whoever has taken it since has counted an attempt."""
+    return UsageRecord.objects.filter(
+        _is_due(),
+        ~Exists(_before()),
+        moving.is_still(),
+        pk=record.pk,
+        state=record.state,
+        attempts=record.attempts,
+        generation=record.generation,
+    )
 
 
 def _is_due() -> Q:

@@ -19,7 +19,7 @@ def stamp(record: UsageRecord, now: datetime) -> datetime:
     """
     item: SubscriptionItem = record.subscription_item
     created = shapes.moment(item.data.get("created"))
-    if moving.has_moved_since(item.pk, record.used_at):
+    if moving.has_moved_since(item, record.used_at, meter_id=record.meter_id):
         # By Stripe's clock not before it has moved.
         return max(now, datetime.fromtimestamp(item.as_of or 0, UTC))
     began = created is None or created <= record.used_at

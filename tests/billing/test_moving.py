@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import threading
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
 from comp_billing import intents, repricing, subscriptions, usage
 from comp_billing.models import Intent, Plan, SubscriptionItem, UsageRecord
+from comp_billing.sync import fetching
 from comp_billing.usage import corrections, moving
 from comp_users.models import Profile, Project
 from tests.billing.builders import (
     Site,
     at_once,
-    authorized_run,
-    ended,
     several_writers,
     standin_now,
     used,
@@ -46,6 +46,20 @@ def call(site: Site, fault: str) -> None:
     site.standin.faults.add(fault, **UPDATE)
     repricing.move_items()
     intents.carry_out_due()
+
+
+def reprice_without_moves(project: Project, rate: str) -> None:
+    """Another rate and its plan; nothing moves."""
+    project.server_cost = Decimal(rate)
+    project.save()
+    Intent.objects.update(next_attempt_at=timezone.now())
+    for _round in range(3):
+        intents.carry_out_due(kinds={*intents.KINDS} - {moving.MOVE})
+
+
+def plan_of(amount: str) -> Plan:
+    """The plan of a price of a second, in cents."""
+    return Plan.objects.get(amount_decimal=amount)
 
 
 def run_of(project: Project, payer: Profile) -> UsageRecord:
@@ -82,7 +96,7 @@ def test_usage_of_a_move_that_is_refused_stays_as_it_was(
     """The old plan bills it, in its own units."""
     call(seconds, "500_before")
     run_of(project, payer)
-    price = Plan.objects.get(amount_decimal=2)
+    price = plan_of("2")
     seconds.standin.store.put({**seconds.standin.store.get("price", price.pk), "active": False})
 
     seconds.work()
@@ -102,9 +116,8 @@ def test_others_are_not_kept_waiting(seconds: Site, project: Project, payer: Pro
     item = SubscriptionItem.objects.get(
         subscription__customer__user=payer.user, plan__product__project=project
     )
-    Intent.objects.create(
-        kind=moving.MOVE, subject="moving", params={"item": item.pk, "called": True}
-    )
+    subject = f"{moving.MOVE}:{item.pk}:{plan_of('2').pk}"
+    Intent.objects.create(kind=moving.MOVE, subject=subject, params={"called": True})
     for whose, what in ((payer, project), (payer, other), (bob, project)):
         used(what, whose)
 
@@ -123,26 +136,98 @@ def test_run_that_ends_just_before_the_call_goes_first(
     assert intent is not None
     run_of(project, payer)
 
-    with pytest.raises(repricing.StripeUnavailable):
-        intents.carry_out(intent)
+    outcome = intents.carry_out(intent)
     before = on(seconds)
     usage.report_due()
     seconds.work()
 
     told = [row["value"] for row in ledger(seconds)]
-    assert (before, told, on(seconds)) == (["1"], [6], ["2"])
+    assert (outcome.is_settled, before, told, on(seconds)) == (False, ["1"], [6], ["2"])
 
 
-def test_record_that_was_read_before_it_was_counted_anew_is_not_sent(
+def test_run_that_ends_after_a_lost_answer_was_found(
     seconds: Site, project: Project, payer: Profile
 ) -> None:
-    """What a reporter has read must be what is stored."""
+    """No event has told of the move, and the answer that is replayed is dated of before it."""
+    call(seconds, "drop_after")
+    seconds.work()
+
+    run_of(project, payer)
+    report_again()
+
+    told = [row["value"] for row in ledger(seconds)]
+    plan = SubscriptionItem.objects.get().plan
+    assert (on(seconds), plan, told) == (["2"], plan_of("2"), [3])
+
+
+def test_usage_of_an_item_in_doubt_waits(seconds: Site, project: Project, payer: Profile) -> None:
+    """Until Stripe has said which plan it is on."""
     record = run_of(project, payer)
-    UsageRecord.objects.update(quantity=3)
+    SubscriptionItem.objects.update(fetch_at=timezone.now())
+    usage.report_due()
+    waiting, taken = ledger(seconds), usage.queue.claim(record, standin_now())
 
-    taken = usage.reporting.claim(record, standin_now())
+    fetching.fetch_due()
+    usage.report_due()
 
-    assert taken is False
+    assert (waiting, taken, [row["value"] for row in ledger(seconds)]) == ([], False, [6])
+
+
+def test_answer_that_the_mirror_does_not_believe_is_asked_for(
+    seconds: Site, project: Project, payer: Profile
+) -> None:
+    """What came before it was dated later: the item is in doubt, and its usage waits."""
+    SubscriptionItem.objects.update(as_of=int(standin_now().timestamp()) + 3600)
+
+    repricing.move_items()
+    seconds.work()
+
+    item = SubscriptionItem.objects.get()
+    assert (on(seconds), item.fetch_at is not None) == (["2"], True)
+
+
+def test_rate_that_changes_twice_moves_once_at_a_time(
+    seconds: Site, project: Project, payer: Profile
+) -> None:
+    """To a third plan only when it is known what became of the second."""
+    call(seconds, "drop_after")
+    reprice_without_moves(project, "144")
+
+    asked = repricing.move_items()
+    seconds.work()
+    run_of(project, payer)
+    report_again()
+    then = repricing.move_items()
+    seconds.work()
+
+    told = [row["value"] for row in ledger(seconds)]
+    assert (asked, told, then, on(seconds)) == (0, [6], 1, ["4"])
+
+
+def test_move_that_nobody_has_begun_is_withdrawn(
+    seconds: Site, project: Project, payer: Profile
+) -> None:
+    """Its plan is not on offer any more."""
+    repricing.move_items()
+    reprice_without_moves(project, "108")
+
+    made = repricing.move_items()
+
+    left = Intent.objects.filter(kind=moving.MOVE)
+    assert (made, [intent.params["price"] for intent in left]) == (1, [plan_of("3").pk])
+
+
+def test_refused_move_looks_at_everything_again(
+    seconds: Site, project: Project, payer: Profile
+) -> None:
+    """When an operator takes it up."""
+    price = plan_of("2").pk
+    seconds.standin.store.put({**seconds.standin.store.get("price", price), "active": False})
+    repricing.move_items()
+    seconds.work()
+
+    intent = Intent.objects.get(kind=moving.MOVE)
+    assert (intent.state, "called" in intent.params) == ("failed", False)
 
 
 def test_unclear_usage_keeps_the_item(seconds: Site, project: Project, payer: Profile) -> None:
@@ -167,33 +252,32 @@ def test_rejected_usage_is_reported_again_in_the_units_of_today(
     seconds.work()
 
     corrections.report_again(UsageRecord.objects.get(), reason="The cause is removed")
+    usage.report_due()
 
     assert (on(seconds), UsageRecord.objects.get().quantity) == (["2"], 3)
 
 
 @several_writers
-def test_end_of_a_run_waits_for_the_outcome(
-    seconds: Site, project: Project, payer: Profile
-) -> None:
-    """It is counted on the plan that the item is on once the transaction of the move is over."""
-    runs = [authorized_run(project, payer)]
-    item, new = SubscriptionItem.objects.get(), Plan.objects.get(amount_decimal=2)
+def test_reporter_waits_for_the_outcome(seconds: Site, project: Project, payer: Profile) -> None:
+    """What it sends is counted on the plan that the item is on once the transaction of the move is
+    over."""
+    record = run_of(project, payer)
+    item, new = SubscriptionItem.objects.get(), plan_of("2")
     moved, turns = threading.Event(), [0, 1]
 
     def act() -> None:
         if turns.pop():
-            with transaction.atomic():
-                moving.lock(pk=item.pk)
+            with moving.locked(item.pk):
                 SubscriptionItem.objects.filter(pk=item.pk).update(plan=new)
                 moved.set()
                 wait_for_somebody()
         else:
             moved.wait(10)
-            ended(runs[0], seconds="2.5")
+            usage.queue.claim(record, standin_now())
 
     at_once(act, times=2)
 
-    assert UsageRecord.objects.get().quantity == 3
+    assert (record.quantity, UsageRecord.objects.get().quantity) == (3, 3)
 
 
 def wait_for_somebody() -> None:
@@ -215,7 +299,7 @@ def test_constant_prices_cost_no_statement(site: Site, django_assert_num_queries
     item = SubscriptionItem.objects.get()
 
     with django_assert_num_queries(0), moving.locked(item.pk):
-        moving.lock(pk=item.pk)
-        found = (moving.has_moved_since(item.pk, timezone.now()), moving.is_still())
+        moved = moving.has_moved_since(item, timezone.now(), meter_id="mtr_1")
+        found = (moved, moving.is_still())
 
     assert found == (False, Q())
