@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 #: Per cent of the cap at which the payer is told.
 MARKS = (50, 80, 100)
+#: Instead of a mark: a run was refused for which there was no room.
+NO_ROOM = 0
 # How long a claimed warning is left alone; one that could not be sent waits as long.
 LEASE = timedelta(minutes=10)
 # Later than this it is no news: the payer has seen the figures, or the period is over.
@@ -43,9 +45,9 @@ def note(payer_id: int, period_start: datetime, spent: Decimal, cap: Decimal | N
         _write(payer_id, period_start, spent, cap, passed)
 
 
-def note_used_up(payer_id: int, period_start: datetime, spent: Decimal, cap: Decimal) -> None:
-    """Write down that what is left of a cap is too little for a run: the last mark."""
-    _write(payer_id, period_start, spent, cap, MARKS)
+def note_no_room(payer_id: int, period_start: datetime, spent: Decimal, cap: Decimal) -> None:
+    """Write down that a run was refused because what is left of a cap is too little for it."""
+    _write(payer_id, period_start, spent, cap, [NO_ROOM])
 
 
 def _write(

@@ -63,15 +63,15 @@ def _note(payer: Profile, item: SubscriptionItem) -> None:
 
 
 def note_refused(payer: Profile, expected: Decimal) -> None:
-    """Let the payer know that the cap is used up, when what is left has no room for the refused run
-    as it was expected to be, and a whole cap would: runs that are refused never bring the spending
-    to the cap. A sponsor hears of it in no other way. No query without a cap."""
+    """Let the payer know when what is left of the cap has no room for the refused run as it was
+    expected to be, and a whole cap would have: runs that are refused never bring the spending to
+    the cap. A sponsor hears of it in no other way. No query without a cap."""
     cap = payer.spending_cap
-    if cap is None or expected > cap:
+    if cap is None or expected > cap or not payer.is_active:
         return
     now = current_spending(payer)
     if now.spent + expected > cap:
-        cap_warnings.note_used_up(payer.pk, now.since, now.spent, cap)
+        cap_warnings.note_no_room(payer.pk, now.since, now.spent, cap)
 
 
 def _allowance(entitled: Entitlement) -> Decimal | None:

@@ -23,6 +23,13 @@ class Migration(migrations.Migration):
             field=models.DateTimeField(null=True),
         ),
         migrations.RunPython(date_what_was_settled, migrations.RunPython.noop),
+        migrations.RemoveIndex(model_name="reservation", name="comp_billing_reserved"),
+        migrations.AddIndex(
+            model_name="reservation",
+            index=models.Index(
+                fields=["payer"], condition=Q(settled_at__isnull=True), name="comp_billing_reserved"
+            ),
+        ),
         migrations.AddIndex(
             model_name="reservation",
             index=models.Index(fields=["payer", "settled_at"], name="comp_billing_spent"),

@@ -10,12 +10,13 @@ from comp_users.models import Profile
 
 
 class CapWarning(TimeStampedModel):
-    """A payer's spending has passed a percentage of their cap within a period of it. Written with
-    the spending; the worker sends the e-mail."""
+    """A payer's spending has passed a percentage of their cap within a period of it, or left too
+    little of it for a run. Written with the spending, or the refusal; the worker sends the e-mail.
+    """
 
     payer = models.ForeignKey(Profile, models.PROTECT, related_name="cap_warnings")
     period_start = models.DateTimeField()
-    percent = models.PositiveSmallIntegerField()  # 50 | 80 | 100
+    percent = models.PositiveSmallIntegerField()  # 50 | 80 | 100, 0: no room for a run
     # What was spent and what the cap was then, in currency units.
     spent = models.DecimalField(max_digits=14, decimal_places=6)
     cap = models.DecimalField(max_digits=14, decimal_places=2)

@@ -137,7 +137,7 @@ class Reservation(TimeStampedModel):
         indexes = [
             models.Index(
                 fields=["payer"],
-                condition=Q(settled_amount__isnull=True),
+                condition=Q(settled_at__isnull=True),
                 name="comp_billing_reserved",
             ),
             # What a payer has spent since some moment, without reading what was spent before.

@@ -1,4 +1,4 @@
-"""The last mark of a cap, which spending alone hardly ever reaches, and runs that end at once."""
+"""A cap that has no room for a run, which spending alone hardly shows; runs that end at once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.db import connection, transaction
 
-from comp_billing.limits import caps
+from comp_billing.limits import cap_warnings, caps
 from comp_billing.metering import StripeMeter
 from comp_billing.models import CapWarning
 from comp_users.models import Profile
@@ -34,8 +35,8 @@ def refused(payer: Profile, expected: str) -> None:
     caps.note_refused(payer, Decimal(expected))
 
 
-@pytest.mark.parametrize(("expected", "marks_told"), [("0.02", []), ("0.03", [50, 80, 100])])
-def test_refused_run_that_does_not_fit_any_more_is_the_last_mark(
+@pytest.mark.parametrize(("expected", "marks_told"), [("0.02", []), ("0.03", [0])])
+def test_refused_run_that_does_not_fit_any_more_is_noted(
     site: Site, expected: str, marks_told: list[int]
 ) -> None:
     """Spending alone hardly ever comes to the cap: submits are refused before it."""
@@ -79,6 +80,29 @@ def test_refusal_without_a_cap_asks_nothing(
         refused(payer, "0.03")
 
 
+def test_email_says_what_there_was_no_room_for(site: Site) -> None:
+    """Others may still fit, and the marks that are still to come are told when they are passed."""
+    project, payer = site.shop(), capped(site.subscriber(), "0.10")
+    ended(authorized_run(project, payer, timeout_seconds=9), seconds="4")
+    refused(payer, "0.07")
+    cap_warnings.send_due()
+    first = mail.outbox[-1]
+    ended(authorized_run(project, payer, timeout_seconds=6), seconds="5")
+
+    cap_warnings.send_due()
+
+    assert (first.subject, first.body.rstrip().splitlines()[2:]) == (
+        "Your spending cap has no room for a run",
+        [
+            "the runs that you pay for have cost $0.04 in this period. What is left of your"
+            " spending cap of $0.10 was too little for a run, which was refused.",
+            "",
+            "A run that might pass the cap is refused. You can change the cap on the page Costs.",
+        ],
+    )
+    assert mail.outbox[-1].subject == "You have spent 80 % of your spending cap"
+
+
 def test_sponsor_hears_of_a_refused_run(site: Site) -> None:
     """The cap has no room left for a usual run of the project; its user is told of the limit."""
     project, sponsor = site.shop(), capped(site.subscriber("sponsor"), "0.10")
@@ -89,7 +113,7 @@ def test_sponsor_hears_of_a_refused_run(site: Site) -> None:
 
     StripeMeter().refused(run)
 
-    assert (before, CapWarning.objects.get(percent=100).payer) == ({50}, sponsor)
+    assert (before, CapWarning.objects.get(percent=0).payer) == ({50}, sponsor)
 
 
 @several_writers

@@ -37,8 +37,6 @@ def subjects() -> list[str]:
 
 def told(percent: int) -> str:
     """The subject of an e-mail about a mark."""
-    if percent == 100:
-        return "Your spending cap is used up"
     return f"You have spent {percent} % of your spending cap"
 
 
@@ -145,7 +143,7 @@ def test_email_names_what_was_spent_and_what_to_do(site: Site) -> None:
         "the runs that you pay for have cost $8.50 in this period: that is 80 % or more of your"
         " spending cap of $10.00.",
         "",
-        "A run that might pass the cap will be refused. You can change the cap on the page Costs.",
+        "A run that might pass the cap is refused. You can change the cap on the page Costs.",
         "",
         "https://site.test/billing/costs/",
     ]
@@ -158,8 +156,8 @@ def test_email_at_the_cap_says_that_runs_are_refused(site: Site) -> None:
     cap_warnings.send_due()
 
     assert mail.outbox[0].body.rstrip().splitlines()[2:] == [
-        "the runs that you pay for have cost $10.00 in this period, and what is left of your"
-        " spending cap of $10.00 is too little for another.",
+        "the runs that you pay for have cost $10.00 in this period: that is 100 % or more of your"
+        " spending cap of $10.00.",
         "",
         "New runs are refused until the next period begins, or until you raise the cap. Finished"
         " runs and their results stay as they are.",
