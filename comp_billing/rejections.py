@@ -27,9 +27,11 @@ def mark_rejected(event: Event, obj: StripeObject | None, previous: dict[str, An
     """
     report = _fetched(event)
     errors = list(rejected(report))
+    data = shapes.mapping(report.get("data"))
+    until = min(shapes.rfc3339(data.get("validation_end")) or event.created, event.created)
     named = {identifier for identifier, _code, _message in errors if identifier}
     for identifier, code, message in errors:
-        usage.reject(identifier, code=code, message=message)
+        usage.reject(identifier, code=code, message=message, until=until)
     context = {
         "id": event.stripe_id,
         "unreadable": not errors,

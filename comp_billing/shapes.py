@@ -44,6 +44,15 @@ def ref(value: Any) -> str | None:
     return value if value.strip(".") else None
 
 
+def rfc3339(value: Any) -> datetime | None:
+    """A moment as Stripe's newer API writes it; None when it is none."""
+    try:
+        found = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def moment(value: Any) -> datetime | None:
     """An aware UTC datetime from Unix seconds."""
     if isinstance(value, bool) or not isinstance(value, int):

@@ -17,6 +17,9 @@ CANCEL_WINDOW = timedelta(hours=23)
 # Stripe counts usage some time after it has taken it, and does not say when; its totals of a
 # moment are believed once nothing has been sent for that moment for so long.
 COUNTED_AFTER = timedelta(hours=1)
+# How much earlier than we sent it usage may have arrived, by Stripe's clock: less than what passes
+# before usage is told once more.
+CLOCKS_DIFFER_BY = timedelta(minutes=30)
 # On its way: neither settled nor put aside.
 UNSETTLED = (UsageState.PENDING, UsageState.SENDING)
 # Not billed unless a person, or Stripe's totals, decide about it.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from comp_billing.backoff import pause_seconds
@@ -16,8 +17,8 @@ from comp_billing.exceptions import (
     StripeRateLimited,
     StripeRefused,
 )
-from comp_billing.models import UsageRecord, UsageState
-from comp_billing.usage.limits import UNSETTLED
+from comp_billing.models import Correction, CorrectionKind, UsageRecord, UsageState
+from comp_billing.usage.limits import CLOCKS_DIFFER_BY, UNSETTLED
 from comp_core.crashpoints import crashpoint
 
 logger = logging.getLogger(__name__)
@@ -88,10 +89,12 @@ def postpone(record: UsageRecord, error: StripeError, *, was_in_doubt: bool) -> 
     crashpoint("usage_postpone:committed")
 
 
-def reject(identifier: str, *, code: str, message: str) -> bool:
+def reject(identifier: str, *, code: str, message: str, until: datetime | None = None) -> bool:
     """Mark a record that Stripe had taken and then did not count; whether there was one.
 
     ``identifier`` as Stripe tells it; one of an earlier generation is about nothing any more.
+    ``until``: the end of the time in which Stripe took what it tells of. It may tell so late that
+    the usage was sent anew meanwhile, because Stripe's totals did not have it.
     """
     text, _, number = identifier.partition(".")
     try:
@@ -99,9 +102,13 @@ def reject(identifier: str, *, code: str, message: str) -> bool:
     except ValueError:
         return False
     taken = (UsageState.ACCEPTED, UsageState.SENDING, UsageState.AMBIGUOUS)
+    meant = UsageRecord.objects.filter(pk=key, generation=generation, state__in=taken)
+    if until is not None:
+        again = Correction.objects.filter(record=OuterRef("pk"), kind=CorrectionKind.RESEND)
+        meant = meant.exclude(Exists(again), first_sent_at__gt=until + CLOCKS_DIFFER_BY)
     logger.error("Stripe did not count usage record %s: %s", key, code)
     return bool(
-        UsageRecord.objects.filter(pk=key, generation=generation, state__in=taken).update(
+        meant.update(
             state=UsageState.REJECTED,
             error_code=code[:100],
             error_message=message[:2000],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core import mail
+from django.utils import timezone
 
 from comp_billing import events, rejections, stripe_api, usage, webhooks
-from comp_billing.models import Event, UsageRecord, UsageState
+from comp_billing.models import Correction, Event, UsageRecord, UsageState
 from tests.billing.builders import Site, used
 from tests.billing.told import ADDRESS, PEOPLE
 
@@ -162,6 +164,27 @@ def test_rejected_afterwards_is_marked(site: Site) -> None:
         "no_customer",
         "No such customer.",
     )
+
+
+@pytest.mark.parametrize(
+    ("was_sent_anew", "hours", "state"),
+    [(True, 0, "rejected"), (True, -2, "accepted"), (False, -2, "rejected")],
+)
+def test_report_of_an_earlier_sending_is_about_nothing(
+    site: Site, was_sent_anew: bool, hours: int, state: str
+) -> None:
+    """Unclear usage was sent anew under its identifier, as Stripe's total did not have it; then
+    Stripe tells why it had not."""
+    record = used(site.shop(), site.subscriber())
+    if was_sent_anew:
+        Correction.objects.create(record=record, kind="resend", reason="Not counted.")
+    usage.report_due()
+    until = timezone.now() + timedelta(hours=hours)
+
+    usage.reject(str(record.pk), code="no_customer", message="", until=until)
+
+    record.refresh_from_db()
+    assert record.state == state
 
 
 @pytest.mark.parametrize("identifier", ["", "not-a-uuid", "00000000-0000-4000-8000-000000000000"])

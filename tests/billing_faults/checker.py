@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 from unittest.mock import patch
@@ -226,8 +227,10 @@ def _round(here: World) -> None:
 
 def _tell_rejects(here: World) -> None:
     """Stripe tells of what it took and did not count."""
-    for row in here.standin.store.rows("SELECT identifier FROM usage WHERE state = 'rejected'"):
-        usage.reject(row["identifier"], code="no_meter", message="")
+    sql = "SELECT identifier, received FROM usage WHERE state = 'rejected'"
+    for row in here.standin.store.rows(sql):
+        until = datetime.fromtimestamp(row["received"] + 60, UTC)
+        usage.reject(row["identifier"], code="no_meter", message="", until=until)
 
 
 @contextmanager
