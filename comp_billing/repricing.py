@@ -56,8 +56,7 @@ def _withdraw(on_offer: list[Plan]) -> None:
     unsent = Intent.objects.filter(
         kind=MOVE, state=IntentState.PENDING, params__called__isnull=True
     )
-    for intent in unsent.exclude(params__price__in=[plan.pk for plan in on_offer]):
-        unsent.filter(pk=intent.pk).delete()
+    unsent.exclude(params__price__in=[plan.pk for plan in on_offer]).delete()
 
 
 def _outdated(offered: Plan) -> QuerySet[SubscriptionItem]:

@@ -50,8 +50,8 @@ class CapWarningAdmin(LargeTableAdmin):
 
     list_display = [
         "pk",
+        "__str__",
         "payer",
-        "percent",
         "spent",
         "cap",
         moment("period_start", _("period from")),

@@ -41,4 +41,4 @@ class CapWarning(TimeStampedModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.percent} % of {self.cap}"
+        return f"{self.percent} % of {self.cap}" if self.percent else f"No room within {self.cap}"

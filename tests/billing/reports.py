@@ -8,10 +8,19 @@ from django.utils import timezone
 
 from comp_billing import usage
 from comp_billing.models import SubscriptionItem, UsageRecord
-from tests.billing.builders import Site
+from tests.billing.builders import Site, used
 
 EVENTS = "/v1/billing/meter_events"
 CLOCK = {"CLOCK": "tests.billing.builders.standin_now"}
+
+
+def accepted(site: Site, *, seconds: str = "250") -> UsageRecord:
+    """Usage that Stripe has."""
+    site.configure(**CLOCK)
+    record = used(site.shop(), site.subscriber(), seconds=seconds)
+    usage.report_due()
+    record.refresh_from_db()
+    return record
 
 
 def ledger(site: Site) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
     ("model", "shown"),
     [
         ("reservation", ["0.100000"]),
-        ("capwarning", ["50", "80", "8.500000", "10.00"]),
+        ("capwarning", ["50 % of 10.00", "80 % of 10.00", "No room within 10.00", "8.500000"]),
         ("creditbalance", ["$12.34"]),
     ],
 )
@@ -29,6 +29,7 @@ def test_lists_show_what_payers_may_still_spend(site: Site, model: str, shown: l
     project, payer = site.shop(), site.subscriber()
     authorized_run(project, payer)
     cap_warnings.note(payer.pk, timezone.now(), Decimal("8.5"), Decimal("10.00"))
+    cap_warnings.note_no_room(payer.pk, timezone.now(), Decimal("8.5"), Decimal("10.00"))
     kept(Customer.objects.get(), available=1234)
 
     page = text(superuser(), f"{list_url(model)}?q=ada")

@@ -17,17 +17,8 @@ from comp_billing.limits import spending
 from comp_billing.models import Correction, Intent, UsageRecord, UsageState
 from comp_billing.usage import alarms, corrections
 from tests.billing.builders import Site, used
-from tests.billing.reports import CLOCK, ledger, report_again
+from tests.billing.reports import CLOCK, accepted, ledger, report_again
 from tests.billing.told import PEOPLE
-
-
-def accepted(site: Site, *, seconds: str = "250") -> UsageRecord:
-    """Usage that Stripe has."""
-    site.configure(**CLOCK)
-    record = used(site.shop(), site.subscriber(), seconds=seconds)
-    usage.report_due()
-    record.refresh_from_db()
-    return record
 
 
 def rejected(site: Site) -> UsageRecord:

@@ -41,17 +41,8 @@ from tests.billing.builders import (
     standin_now,
     used,
 )
-from tests.billing.reports import CLOCK, ledger, report_again
+from tests.billing.reports import CLOCK, accepted, ledger, report_again
 from tests.testapp.models import DoublingInputs, DoublingRun
-
-
-def accepted(site: Site, *, seconds: str = "250") -> UsageRecord:
-    """Usage that Stripe has."""
-    site.configure(**CLOCK)
-    record = used(site.shop(), site.subscriber(), seconds=seconds)
-    usage.report_due()
-    record.refresh_from_db()
-    return record
 
 
 def period_over() -> None:
